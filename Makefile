@@ -1,0 +1,56 @@
+# The verbs of the house: the same on a desk and in CI. `make help` lists them.
+# Another interpreter: make setup PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+RUN_ARGS ?=
+TEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint bench starter starter-eval doctor screenshots browser clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# Installed again whenever a requirements file is newer than the last complete installation.
+$(STAMP): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Atelier needs Python 3.11 or newer; try: make setup PYTHON=python3.12")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	touch $@
+
+setup: $(STAMP) ## make .venv with everything pinned
+
+run: $(STAMP) ## start the studio (RUN_ARGS="--port 8000")
+	$(PY) app.py $(RUN_ARGS)
+
+test: $(STAMP) browser ## every test not marked slow or gpu (TEST_ARGS="tests/engine")
+	$(PY) -m pytest $(TEST_ARGS)
+
+lint: $(STAMP) ## ruff and pyright
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+
+bench: $(STAMP) ## throughput against diffusers on the same weights
+	$(PY) -m benchmarks.throughput $(BENCH_ARGS)
+
+starter: $(STAMP) ## retrain the bundled model from nothing
+	$(PY) -m training.starter
+
+starter-eval: $(STAMP) ## measure the bundled model on held-out prompts
+	$(PY) -m training.starter_eval
+
+doctor: $(STAMP) ## what runs here, and what is missing
+	$(PY) app.py doctor
+
+screenshots: $(STAMP) browser ## the pictures of the page in docs/images
+	$(PY) -m tests.e2e.screenshots
+
+browser:
+	@bash .ci/browser
+
+clean: ## remove the environment and caches, never pictures
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
