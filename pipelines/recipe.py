@@ -1,0 +1,250 @@
+"""The recipe: everything that decides a picture, and nothing else.
+
+Each field declares its label, help, bounds and step once; the page's form, the command line, the docs
+and the checks are made from these declarations. A recipe is frozen, versioned and round-trips through
+JSON; it lives inside the file it made. It knows no networks, files or users.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+
+from schedulers import GUIDANCE, SAMPLERS, SCHEDULES
+
+MAX_SEED = 2**32 - 1
+MAX_PIXELS = 1 << 24  # width * height * count of one recipe
+
+
+class Choice(Protocol):
+    """An entry of a table to choose from."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def help(self) -> str: ...
+
+
+CHOICES: dict[str, Mapping[str, Choice]] = {
+    "sampler": SAMPLERS,
+    "schedule": SCHEDULES,
+    "guidance_rule": GUIDANCE,
+}
+
+
+class RecipeError(ValueError):
+    """A value of a recipe is not allowed. The message names the field, what was got and what is allowed."""
+
+
+class Recipe(BaseModel):
+    """A request for ``count`` pictures. Picture k is this recipe with ``seed + k`` and ``count=1``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    version: Literal[1] = Field(1, title="Recipe version", description="Version of this format.")
+    model: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        "starter",
+        title="Model",
+        description="The checkpoint that draws: 'starter' or the name of one you own.",
+    )
+    prompt: Annotated[str, Field(max_length=4000)] = Field(
+        "", title="Prompt", description="What to draw. Empty draws whatever the model likes."
+    )
+    negative: Annotated[str, Field(max_length=4000)] = Field(
+        "", title="Negative prompt", description="What to steer away from. Has no effect at guidance 1."
+    )
+    sampler: str = Field(
+        "dpmpp-2m", title="Sampler", description="How noise is turned into a picture, step by step."
+    )
+    schedule: str = Field(
+        "model", title="Schedule", description="How the noise levels of the steps are spaced."
+    )
+    steps: Annotated[int, Field(ge=1, le=150)] = Field(
+        20,
+        title="Steps",
+        description="More steps are slower and a little more exact.",
+        json_schema_extra={"step": 1},
+    )
+    guidance: Annotated[float, Field(ge=0, le=30)] = Field(
+        5.0,
+        title="Guidance",
+        description="How strongly the prompt is followed. 1 means the prompt alone, without the negative prompt.",
+        json_schema_extra={"step": 0.1},
+    )
+    guidance_rule: str = Field(
+        "cfg", title="Guidance rule", description="How prompt and negative prompt combine."
+    )
+    rescale: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0,
+        title="Guidance rescale",
+        description="Pulls washed-out or burnt colours back at high guidance; 0 is off, 0.7 is usual.",
+        json_schema_extra={"step": 0.05},
+    )
+    eta: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        title="Eta",
+        description="Fresh noise a step adds, for samplers that take it; empty is the sampler's own.",
+        json_schema_extra={"step": 0.05},
+    )
+    width: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = Field(
+        128,
+        title="Width",
+        description="Pixels. The model's own size looks best.",
+        json_schema_extra={"step": 8},
+    )
+    height: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = Field(
+        128,
+        title="Height",
+        description="Pixels. The model's own size looks best.",
+        json_schema_extra={"step": 8},
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = Field(
+        0,
+        title="Seed",
+        description="The same seed and settings make the same picture.",
+        json_schema_extra={"step": 1},
+    )
+    count: Annotated[int, Field(ge=1, le=16)] = Field(
+        1,
+        title="Count",
+        description="How many pictures; picture k uses seed + k.",
+        json_schema_extra={"step": 1},
+    )
+
+    @field_validator("sampler", "schedule", "guidance_rule")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        return _one_of(value, CHOICES[str(info.field_name)])
+
+    @field_validator("eta")
+    @classmethod
+    def _taken(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if "sampler" in info.data:  # absent when it was itself refused
+            SAMPLERS[info.data["sampler"]].with_eta(value)
+        return value
+
+    @field_validator("count")
+    @classmethod
+    def _fits(cls, value: int, info: ValidationInfo) -> int:
+        pixels = info.data.get("width", 0) * info.data.get("height", 0)
+        if value * pixels > MAX_PIXELS:
+            raise ValueError(f"got {value} pictures of this size; allowed: at most {MAX_PIXELS // pixels}.")
+        return value
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Build a recipe from untrusted values; raises ``RecipeError`` with one sentence per bad field."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise RecipeError(" ".join(map(_sentence, error.errors()))) from None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what ``to_json`` wrote; raises ``RecipeError``."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            raise RecipeError(" ".join(map(_sentence, error.errors()))) from None
+
+    def to_json(self) -> str:
+        return self.model_dump_json()
+
+    def each(self) -> tuple[Self, ...]:
+        """The single-picture recipes of this one: seed + k, count 1."""
+        return tuple(self.model_copy(update={"seed": (self.seed + k) % (MAX_SEED + 1), "count": 1})
+                     for k in range(self.count))  # fmt: skip
+
+
+def random_seed() -> int:
+    return secrets.randbelow(MAX_SEED + 1)
+
+
+@dataclass(frozen=True)
+class FieldSpec:
+    """One field of the recipe as its declaration gives it: all that a form or a command line needs."""
+
+    name: str
+    label: str
+    help: str
+    type: type[str] | type[int] | type[float]
+    default: str | int | float | None
+    optional: bool = False  # None (empty) is allowed
+    minimum: float | None = None
+    maximum: float | None = None
+    step: float | None = None
+    multiple_of: int | None = None
+    max_length: int | None = None  # characters
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        if self.choices:
+            return "one of " + ", ".join(choice.name for choice in self.choices)
+        if self.type is str:
+            return f"text of at most {self.max_length} characters"
+        kind = "a whole number" if self.type is int else "a number"
+        several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
+        empty = ", or empty" if self.optional else ""
+        return f"{kind} from {self.minimum:g} to {self.maximum:.10g}{several}{empty}"
+
+
+def fields() -> list[FieldSpec]:
+    """Every field of the recipe but its version, in the order of its declaration."""
+    return [_spec(name) for name in Recipe.model_fields if name != "version"]
+
+
+def _spec(name: str) -> FieldSpec:
+    schema = Recipe.model_json_schema()["properties"][name]
+    optional = "anyOf" in schema
+    bounds = schema["anyOf"][0] if optional else schema
+    return FieldSpec(
+        name=name,
+        label=schema["title"],
+        help=schema["description"],
+        type={"string": str, "integer": int, "number": float}[bounds["type"]],
+        default=schema["default"],
+        optional=optional,
+        minimum=bounds.get("minimum"),
+        maximum=bounds.get("maximum"),
+        step=schema.get("step"),
+        multiple_of=bounds.get("multipleOf"),
+        max_length=bounds.get("maxLength"),
+        choices=tuple(CHOICES.get(name, {}).values()),
+    )
+
+
+def _one_of(value: str, table: Mapping[str, Choice]) -> str:
+    if value not in table:
+        raise ValueError(f"got {_short(value)}; allowed: one of {', '.join(table)}.")
+    return value
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """One sentence for a person: the field's label, what was got, what is allowed."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if name == "version":
+        return f"Recipe version: got {_short(error['input'])}; allowed: 1 (this studio reads no other)."
+    if name not in Recipe.model_fields:
+        allowed = ", ".join(Recipe.model_fields)
+        return f"Recipe: got the unknown setting {_short(name)}; allowed: {allowed}." if name else (
+            f"Recipe: got {_short(error['input'])}; allowed: a JSON object of settings.")  # fmt: skip
+    spec = _spec(name)
+    if error["type"] == "value_error":  # ours: it says what was got and what is allowed
+        return f"{spec.label}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
+
+
+def _short(value: object) -> str:
+    """A value as a message may show it: 40 characters, and the length of a longer text."""
+    text = repr(value)
+    if len(text) <= 40:
+        return text
+    length = f" ({len(value)} characters)" if isinstance(value, str) else ""
+    return text[:40] + "…" + length

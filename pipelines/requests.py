@@ -1,0 +1,52 @@
+"""What a pipeline asks the engine for. The engine (or the one-at-a-time driver) answers each in kind.
+
+A pipeline is a generator that yields one ``Request`` at a time and is sent its answer:
+
+=================  ===================================================================
+EncodeText         context (B, L, D), one row a text
+tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
+Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
+Decode             pixels (B, 3, H, W) in [-1, 1]
+=================  ===================================================================
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor
+
+from schedulers.level import Level
+
+
+@dataclass(frozen=True)
+class EncodeText:
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Denoise:
+    """Estimate x0 from ``x`` (B, C, h, w), every row at ``level``, under ``context`` (B, L, D)."""
+
+    x: Tensor
+    level: Level
+    context: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """Step ``index`` (1-based) of ``of`` is done; ``x0`` (B, C, h, w) is the newest guided estimate."""
+
+    index: int
+    of: int
+    x0: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Decode:
+    latents: Tensor  # (B, C, h, w), in the U-Net's scale
+
+
+Request: TypeAlias = EncodeText | tuple[Denoise, ...] | Step | Decode
+Pipeline: TypeAlias = Generator[Request, Any, Tensor]
+"""Returns the pixels (B, 3, H, W) in [-1, 1]."""

@@ -1,0 +1,13 @@
+"""The path from noise to picture. Samplers ask for estimates of x0; they never call a network."""
+
+from schedulers.guidance import GUIDANCE, Rule, Strength
+from schedulers.level import Level, Table, move
+from schedulers.levels import SCHEDULES, Schedule
+from schedulers.noise import Noise, SeededNoise, first_noise
+from schedulers.samplers import SAMPLERS, Sampler
+from schedulers.solve import solve
+
+__all__ = [
+    "GUIDANCE", "SAMPLERS", "SCHEDULES", "Level", "Noise", "Rule", "Sampler", "Schedule", "SeededNoise",
+    "Strength", "Table", "first_noise", "move", "solve",
+]  # fmt: skip
