@@ -73,7 +73,7 @@ class Recipe(BaseModel):
     guidance: Annotated[float, Field(ge=0, le=30)] = Field(
         5.0,
         title="Guidance",
-        description="How strongly the prompt is followed. 1 means the prompt alone, without the negative prompt.",
+        description="How strongly the prompt is followed. 1 is the prompt alone, without the negative.",
         json_schema_extra={"step": 0.1},
     )
     guidance_rule: str = Field(
@@ -179,7 +179,8 @@ class FieldSpec:
     maximum: float | None = None
     step: float | None = None
     multiple_of: int | None = None
-    max_length: int | None = None  # characters
+    min_length: int | None = None  # characters
+    max_length: int | None = None
     choices: tuple[Choice, ...] = ()
 
     @property
@@ -188,7 +189,8 @@ class FieldSpec:
         if self.choices:
             return "one of " + ", ".join(choice.name for choice in self.choices)
         if self.type is str:
-            return f"text of at most {self.max_length} characters"
+            least = f"{self.min_length} to" if self.min_length else "at most"
+            return f"text of {least} {self.max_length} characters"
         kind = "a whole number" if self.type is int else "a number"
         several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
         empty = ", or empty" if self.optional else ""
@@ -215,6 +217,7 @@ def _spec(name: str) -> FieldSpec:
         maximum=bounds.get("maximum"),
         step=schema.get("step"),
         multiple_of=bounds.get("multipleOf"),
+        min_length=bounds.get("minLength"),
         max_length=bounds.get("maxLength"),
         choices=tuple(CHOICES.get(name, {}).values()),
     )

@@ -15,13 +15,13 @@ from torch import Tensor
 
 
 class Noise(Protocol):
-    """Fresh standard-normal noise like x: (B, C, h, w). A sampler that draws twice in a step uses two slots."""
+    """Fresh standard-normal noise like x (B, C, h, w). Two draws in one step use two slots."""
 
     def __call__(self, step: int, slot: int = 0) -> Tensor: ...
 
 
 def first_noise(seeds: Sequence[int], shape: tuple[int, int, int]) -> Tensor:
-    """(B, C, h, w) float32 on the CPU; row k is ``torch.randn(shape)`` from a CPU generator seeded seeds[k]."""
+    """(B, C, h, w) float32 on the CPU; row k is ``torch.randn(shape)`` from a generator seeded seeds[k]."""
     return torch.stack([torch.randn(shape, generator=torch.Generator("cpu").manual_seed(s)) for s in seeds])
 
 

@@ -11,7 +11,7 @@ from schedulers.noise import Noise
 
 
 def euler(x: Tensor, levels: Sequence[Level], noise: Noise) -> Sampling:
-    """Euler steps on the probability-flow ODE (arXiv:2206.00364, algorithm 2 without churn and correction)."""
+    """Euler steps on the probability-flow ODE (arXiv:2206.00364, alg. 2 without churn and correction)."""
     for a, b in pairwise(levels):
         x0 = yield Ask(x, a)  # (B, C, h, w)
         x = move(x, x0, a, b)

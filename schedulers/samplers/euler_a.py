@@ -13,7 +13,7 @@ from schedulers.noise import Noise
 
 def euler_a(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 1.0) -> Sampling:
     """Euler down to a level below b, then fresh noise up to b (Karras et al.'s notation for the ancestral
-    step of arXiv:2006.11239; sigma_up^2 = eta^2 s_b^2 (s_a^2 - s_b^2) / s_a^2). Draws DDPM's picture at eta 1.
+    step of arXiv:2006.11239; sigma_up^2 = eta^2 s_b^2 (s_a^2 - s_b^2) / s_a^2). DDPM's picture at eta 1.
     """
     for step, (a, b) in enumerate(pairwise(levels)):
         x0 = yield Ask(x, a)  # (B, C, h, w)

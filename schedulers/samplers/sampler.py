@@ -13,7 +13,7 @@ from schedulers.noise import Noise
 
 @dataclass(frozen=True)
 class Sampler:
-    """``run(x, levels, noise)``, and ``eta`` after them when the sampler has one (``eta`` is then not None)."""
+    """``run(x, levels, noise)``, and ``eta`` after them when the sampler has one (is not None)."""
 
     name: str
     label: str
