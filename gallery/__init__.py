@@ -1,0 +1,21 @@
+"""What was made and how to make it again: picture files, the recipe inside them, a searchable index.
+
+The files are the truth; the index is a cache of them and can be lost. This room knows no networks,
+queues or widgets.
+"""
+
+from gallery.entry import Entry
+from gallery.gallery import Gallery
+from gallery.metadata import MetadataError, Restored, read_recipe, restore, save_picture
+from gallery.pictures import PictureError
+
+__all__ = [
+    "Entry",
+    "Gallery",
+    "MetadataError",
+    "PictureError",
+    "Restored",
+    "read_recipe",
+    "restore",
+    "save_picture",
+]

@@ -1,0 +1,144 @@
+"""AUTOMATIC1111's ``parameters`` text, written and read: the field's common tongue for settings.
+
+The prompt, a line that starts ``Negative prompt:``, and a last line ``Steps: 20, Sampler: Euler a, ...``.
+Fields that mean the same here are translated; the others are told. A prompt that itself looks like such a
+line cannot survive this format; the ``atelier`` JSON beside it can.
+"""
+
+import json
+import re
+from typing import Any
+
+from pipelines.recipe import Recipe
+
+# The names that web UI uses. A sampler or schedule without one is written under its own name.
+SAMPLER_NAMES = {
+    "ddpm": "DDPM",
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "euler-a": "Euler a",
+    "heun": "Heun",
+    "dpmpp-2m": "DPM++ 2M",
+    "dpmpp-2m-sde": "DPM++ 2M SDE",
+}
+SCHEDULE_NAMES = {
+    "model": "Uniform",
+    "karras": "Karras",
+    "exponential": "Exponential",
+    "trailing": "SGM Uniform",
+}
+
+_NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
+    "Steps": ("steps", int),
+    "CFG scale": ("guidance", float),
+    "Seed": ("seed", int),
+    "Guidance rescale": ("rescale", float),
+    "Eta": ("eta", float),
+}
+_NEGATIVE = "Negative prompt:"
+_SILENT = {"Version", "Model hash"}  # they decide nothing
+# Keys are bounded so that no text, however made, takes quadratic time.
+_PAIR = re.compile(r'(\w[\w \-/]{0,40}):\s{0,4}("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+
+
+def write(recipe: Recipe) -> str:
+    """The parameters text of one picture's recipe."""
+    pairs: list[tuple[str, object]] = [
+        ("Steps", recipe.steps),
+        ("Sampler", SAMPLER_NAMES.get(recipe.sampler, recipe.sampler)),
+        ("Schedule type", SCHEDULE_NAMES.get(recipe.schedule, recipe.schedule)),
+        ("CFG scale", f"{recipe.guidance:g}"),
+        ("Seed", recipe.seed),
+        ("Size", f"{recipe.width}x{recipe.height}"),
+        ("Model", recipe.model),
+    ]
+    if recipe.rescale:
+        pairs.append(("Guidance rescale", f"{recipe.rescale:g}"))
+    if recipe.guidance_rule != "cfg":
+        pairs.append(("Guidance rule", recipe.guidance_rule))
+    if recipe.eta is not None:
+        pairs.append(("Eta", f"{recipe.eta:g}"))
+    pairs.append(("Version", "Atelier"))
+    lines = [recipe.prompt]
+    if recipe.negative:
+        lines.append(f"{_NEGATIVE} {recipe.negative}")
+    lines.append(", ".join(f"{key}: {_quote(str(value))}" for key, value in pairs))
+    return "\n".join(lines)
+
+
+def read(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """(values for a Recipe, notes on what has no equal here) of a parameters text. Checks no bounds."""
+    *lines, last = text.strip().replace("\r\n", "\n").split("\n")
+    pairs = _PAIR.findall(last)
+    if len(pairs) < 3:
+        lines, pairs = [*lines, last], []
+    prompt, negative = _split_prompts(lines)
+    values: dict[str, Any] = {"prompt": prompt, "negative": negative}
+    notes: list[str] = []
+    for key, raw in pairs:
+        found = _value(key.strip(), _unquote(raw.strip()))
+        if found is None:
+            notes.append(f"Not restored: {key.strip()} ({_unquote(raw.strip())[:80]}) has no equal here.")
+        else:
+            values.update(found)
+    return values, tuple(notes)
+
+
+def _value(key: str, text: str) -> dict[str, Any] | None:
+    """What one pair says in a Recipe's fields; None where it has no equal."""
+    if key in _NUMBERS:
+        field, kind = _NUMBERS[key]
+        try:
+            return {field: kind(text)}
+        except ValueError:
+            return None
+    if key == "Size":
+        size = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
+        return {"width": int(size[1]), "height": int(size[2])} if size else None
+    if key == "Sampler":
+        return _sampler(text)
+    if key == "Schedule type":
+        name = _named(SCHEDULE_NAMES, text)
+        return {"schedule": name} if name else None
+    if key in ("Model", "Guidance rule"):
+        return {"model" if key == "Model" else "guidance_rule": text}
+    return {} if key in _SILENT else None
+
+
+def _sampler(text: str) -> dict[str, Any] | None:
+    """Older files say sampler and schedule in one name: "DPM++ 2M Karras"."""
+    for schedule in ("karras", "exponential"):
+        plain = text.removesuffix(" " + SCHEDULE_NAMES[schedule])
+        if plain != text and (name := _named(SAMPLER_NAMES, plain)):
+            return {"sampler": name, "schedule": schedule}
+    name = _named(SAMPLER_NAMES, text)
+    return {"sampler": name} if name else None
+
+
+def _named(names: dict[str, str], text: str) -> str | None:
+    for ours, theirs in names.items():
+        if text.casefold() in (theirs.casefold(), ours):
+            return ours
+    # Our own sampler without a name over there, written by ``write``; Recipe checks that it exists.
+    return text if re.fullmatch(r"[a-z0-9-]+", text) else None
+
+
+def _split_prompts(lines: list[str]) -> tuple[str, str]:
+    for k, line in enumerate(lines):
+        if line.startswith(_NEGATIVE):
+            negative = "\n".join([line.removeprefix(_NEGATIVE).removeprefix(" "), *lines[k + 1 :]])
+            return "\n".join(lines[:k]), negative
+    return "\n".join(lines), ""
+
+
+def _quote(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False) if re.search(r'[,:\n"]', value) else value
+
+
+def _unquote(value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
