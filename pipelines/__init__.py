@@ -1,5 +1,7 @@
 """The story of one picture: a recipe, and the generator of requests that makes it."""
 
+from pipelines.draw import answer, draw, to_images
 from pipelines.recipe import Recipe, RecipeError, random_seed
+from pipelines.text_to_image import check, text_to_image
 
-__all__ = ["Recipe", "RecipeError", "random_seed"]
+__all__ = ["Recipe", "RecipeError", "answer", "check", "draw", "random_seed", "text_to_image", "to_images"]

@@ -1,0 +1,161 @@
+"""From a name to ``Parts``: diffusers' folder layout and safetensors only. Knows no samplers or recipes."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.hardware import best_device, best_dtype
+from models.parts import Parts
+from models.table import read_scheduler
+from models.torchvision_guard import guard_torchvision
+
+STARTER = Path(__file__).parent / "starter"
+FAMILIES = {"StableDiffusionPipeline": "stable-diffusion"}
+COMPONENTS = ("text_encoder", "tokenizer", "unet", "vae", "scheduler")
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
+
+
+class ModelError(ValueError):
+    """A model cannot be loaded. The message says what was asked, what is wrong and what would do."""
+
+
+def load(
+    name: str = "starter",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    download: bool = False,
+) -> Parts:
+    """Load "starter", a folder in diffusers' layout, or a model of the Hugging Face hub ("owner/name").
+
+    ``device`` and ``dtype`` are the best of this machine unless given. Nothing is fetched from the hub unless
+    ``download`` is true; without it the hub's local cache is used. Raises ``ModelError``.
+    """
+    folder = _find(name, download)
+    try:
+        return _load_folder(folder, Path(name).name, device, dtype)
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"Model {name!r} cannot be loaded: {error}") from error
+
+
+def _find(name: str, download: bool) -> Path:
+    path = STARTER if name == "starter" else Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if path.suffix.lower() in PICKLES:
+        raise ModelError(f"Model {name!r} is a pickle, which can run any program; allowed: safetensors.")
+    if path.is_file() or path.suffix == ".safetensors":
+        raise ModelError(f"Model {name!r} is a single file; allowed: a folder in diffusers' layout.")
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return _from_hub(name, download)
+    raise ModelError(f"Model {name!r} was not found; allowed: 'starter', a folder, or a hub id 'owner/name'.")
+
+
+def _from_hub(name: str, download: bool) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=not download))
+    except LocalEntryNotFoundError:
+        raise ModelError(
+            f"Model {name!r} is not on this machine; load it with download=True while online."
+        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise ModelError(f"Model {name!r} could not be fetched from the hub: {error}") from error
+
+
+def _load_folder(
+    folder: Path, name: str, device: str | torch.device | None, dtype: torch.dtype | None
+) -> Parts:
+    guard_torchvision()
+    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+
+    family = _family(folder)
+    place = torch.device(device) if device is not None else best_device()
+    kind = dtype or best_dtype(place)
+    vae_kind = torch.float32 if kind == torch.float16 else kind  # half precision overflows in some decoders
+    unet = _network(UNet2DConditionModel, folder / "unet", kind).to(place)
+    vae = _network(AutoencoderKL, folder / "vae", vae_kind).to(place)
+    wanted, made = unet.config.in_channels, vae.config.latent_channels
+    if wanted != made:
+        raise ModelError(f"Model {name!r} has a U-Net for {wanted} latent channels and a VAE of {made}.")
+    side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
+    extra = _json(folder / "atelier.json") if (folder / "atelier.json").exists() else {}
+    width, height = extra.get("native_size", (side, side))
+    return Parts(
+        name=name,
+        family=family,
+        folder=folder,
+        files=_files(folder),
+        parametrisation=read_scheduler(_json(folder / "scheduler" / "scheduler_config.json")),
+        native_size=(width, height),
+        defaults={"width": width, "height": height} | extra.get("defaults", {}),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        text_encoder=_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(place),
+        unet=unet.to(memory_format=torch.channels_last),
+        vae=vae.to(memory_format=torch.channels_last),
+        device=place,
+        dtype=kind,
+    )
+
+
+def _family(folder: Path) -> str:
+    index = folder / "model_index.json"
+    if not index.exists():
+        raise ModelError(
+            f"Folder {str(folder)!r} has no model_index.json; allowed: diffusers' folder layout."
+        )
+    name = _json(index).get("_class_name")
+    if name not in FAMILIES:
+        raise ModelError(f"Folder {str(folder)!r} holds a {name}; allowed: {', '.join(FAMILIES)}.")
+    missing = [part for part in COMPONENTS if not (folder / part).is_dir()]
+    if missing:
+        raise ModelError(
+            f"Folder {str(folder)!r} lacks {', '.join(missing)}; allowed: all of {', '.join(COMPONENTS)}."
+        )
+    return FAMILIES[name]
+
+
+def _network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+    """A network in eval mode, every weight from the file: libraries only log what they had to invent."""
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickles = any(file.suffix in PICKLES for file in folder.iterdir())
+        got = "only pickles, which can run any program" if pickles else "no weights"
+        raise ModelError(f"Folder {str(folder)!r} has {got}; allowed: safetensors.")
+    variant = None if any(".fp16." not in file.name for file in weights) else "fp16"
+    network, info = kind.from_pretrained(
+        folder,
+        variant=variant,
+        torch_dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if info["missing_keys"]:
+        some = ", ".join(sorted(info["missing_keys"])[:3])
+        raise ModelError(f"Folder {str(folder)!r} lacks {len(info['missing_keys'])} weights ({some} ...).")
+    return network.eval().requires_grad_(False)
+
+
+def _files(folder: Path) -> tuple[Path, ...]:
+    found = (file for part in COMPONENTS for file in sorted((folder / part).iterdir()))
+    return tuple(
+        file.relative_to(folder) for file in found if file.suffix in (".safetensors", ".json", ".txt")
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    values = json.loads(file.read_text("utf-8"))
+    if not isinstance(values, dict):
+        raise ModelError(f"File {str(file)!r} holds no JSON object.")
+    return values

@@ -1,0 +1,54 @@
+"""The driver that answers one request at a time: the plain way to a picture. Knows no queues or threads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from models import Parts
+from pipelines.recipe import Recipe
+from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
+from pipelines.text_to_image import text_to_image
+
+
+def draw(recipe: Recipe, parts: Parts) -> list[Image.Image]:
+    """The ``recipe.count`` pictures of ``recipe`` by the model given. Raises ``RecipeError``."""
+    pipeline = text_to_image(recipe, parts)
+    reply: Any = None
+    while True:
+        try:
+            request = pipeline.send(reply)
+        except StopIteration as done:
+            return to_images(done.value)
+        reply = answer(request, parts)
+
+
+def answer(request: Request, parts: Parts) -> Any:
+    """What ``request`` is sent (see pipelines/requests.py)."""
+    match request:
+        case EncodeText(texts):
+            return parts.encode_text(texts)
+        case Decode(latents):
+            return parts.decode(latents)
+        case Step():
+            return None
+        case _:
+            return denoise(request, parts)
+
+
+def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
+    """One x0 (B, C, h, w) for each, from a single call of the network; their latents must be of one size."""
+    x0 = parts.denoise(
+        torch.cat([r.x for r in requests]),
+        [r.level for r in requests for _ in range(len(r.x))],
+        torch.cat([r.context for r in requests]),
+    )
+    return x0.split([len(r.x) for r in requests])
+
+
+def to_images(pixels: Tensor) -> list[Image.Image]:
+    """(B, 3, H, W) in [-1, 1] -> B RGB images."""
+    bytes_ = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return [Image.fromarray(row.permute(1, 2, 0).cpu().numpy(), "RGB") for row in bytes_]

@@ -1,0 +1,82 @@
+"""The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
+
+from collections.abc import Generator, Mapping, Sequence
+from math import hypot
+from typing import Any
+
+from torch import Tensor
+
+from models import Parts
+from pipelines.recipe import Recipe, RecipeError
+from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
+from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, Level, SeededNoise, Strength, first_noise
+from schedulers.ask import Guiding, Sampling
+from schedulers.guidance import Guide
+
+
+def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
+    """The pictures of ``recipe`` as a generator of requests; raises ``RecipeError`` at once."""
+    check(recipe, parts)
+    return _tell(recipe, parts)
+
+
+def check(recipe: Recipe, parts: Parts) -> None:
+    """What only the model knows: its size multiple, longest text and number of levels."""
+    for field, size in (("Width", recipe.width), ("Height", recipe.height)):
+        if size % parts.size_multiple:
+            raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
+    for field, text in (("Prompt", recipe.prompt), ("Negative prompt", recipe.negative)):
+        got, limit = parts.tokens(text), parts.text_limit
+        if got > limit:
+            raise RecipeError(f"{field}: got {got - 2} words and word pieces; allowed: {limit - 2}.")
+    try:
+        SCHEDULES[recipe.schedule](parts.table, recipe.steps)
+    except ValueError as error:
+        raise RecipeError(f"Steps: {error}") from None
+
+
+def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
+    seeds = tuple(each.seed for each in recipe.each())
+    shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
+    levels = SCHEDULES[recipe.schedule](parts.table, recipe.steps)
+    rows: Tensor = yield EncodeText((recipe.prompt, recipe.negative))  # (2, L, D)
+    contexts = {
+        branch: row.expand(len(seeds), -1, -1)  # (B, L, D)
+        for branch, row in zip(("conditional", "unconditional"), rows, strict=True)
+    }
+    # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
+    x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
+    sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
+    guide = GUIDANCE[recipe.guidance_rule].start(Strength(recipe.guidance, recipe.rescale))
+    sampling = sampler(x, levels, SeededNoise(seeds, shape, parts.device))
+    latents = yield from _sample(sampling, guide, contexts, levels)
+    return (yield Decode(latents))
+
+
+def _sample(
+    sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], levels: Sequence[Level]
+) -> Generator[Request, Any, Tensor]:
+    """Answer the sampler's asks with guided estimates, telling each step once; returns the latents."""
+    reached = 0
+    x0: Tensor | None = None
+    while True:
+        try:
+            ask = sampling.send(x0)  # type: ignore[arg-type]  # a generator is started by sending None
+        except StopIteration as done:
+            return done.value
+        x0 = yield from _guide(guide(ask), contexts)
+        at = sum(level.ve_sigma >= ask.level.ve_sigma for level in levels)
+        if at > reached:  # a second evaluation within a step is no step
+            reached = at
+            yield Step(at, len(levels) - 1, x0)
+
+
+def _guide(guiding: Guiding, contexts: Mapping[str, Tensor]) -> Generator[Request, Any, Tensor]:
+    """Ask for the branches a rule wants, each under its context; returns the guided x0."""
+    answers: tuple[Tensor, ...] | None = None
+    while True:
+        try:
+            branches = guiding.send(answers)  # type: ignore[arg-type]  # started by sending None
+        except StopIteration as done:
+            return done.value
+        answers = yield tuple(Denoise(e.x, e.level, contexts[e.branch]) for e in branches)

@@ -1,0 +1,26 @@
+"""Fixtures every room shares."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+os.environ["HF_HUB_OFFLINE"] = (
+    "1"  # before anything imports the hub's client: no test reaches for the network
+)
+
+from models import Parts, load
+from tests.tiny import write_tiny
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random 64-pixel Stable Diffusion, v-prediction with zero terminal SNR."""
+    return write_tiny(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Parts:
+    """It, loaded in float32 on the CPU."""
+    return load(str(tiny_folder), device="cpu", dtype=torch.float32)
