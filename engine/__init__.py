@@ -2,3 +2,22 @@
 
 It knows no widgets and no pages; a page, a script or a test submits a ``Recipe`` and follows a ``Job``.
 """
+
+from engine.engine import Engine
+from engine.events import Cancelled, Done, Event, Failed, Progress, Queued
+from engine.job import Job, JobCancelled, JobFailed
+from engine.line import QueueFull
+
+__all__ = [
+    "Cancelled",
+    "Done",
+    "Engine",
+    "Event",
+    "Failed",
+    "Job",
+    "JobCancelled",
+    "JobFailed",
+    "Progress",
+    "Queued",
+    "QueueFull",
+]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from models.hardware import best_dtype
 from models.torchvision_guard import Torchvision, guard_torchvision
 
 STARTER = Path(__file__).parents[1] / "models" / "starter"
@@ -70,22 +71,9 @@ def _device() -> Finding:
         return Finding("device", f"cuda: {gpu.name}, {gpu.total_memory / 2**30:.0f} GiB")
     if torch.backends.mps.is_available():
         return Finding("device", "mps: Apple GPU")
-    speed = bf16_speed()
-    advice = (
-        "" if speed != "emulated" else "This processor has no bf16 instructions: pictures are drawn in fp32."
-    )
-    return Finding("device", f"cpu: {torch.backends.cpu.get_cpu_capability()}, bf16 {speed}", advice)
-
-
-def bf16_speed() -> str:
-    """How this processor multiplies bf16: "amx", "avx512" (both faster than fp32), "arm" or "emulated"."""
-    if torch.cpu._is_amx_tile_supported():
-        return "amx"
-    if torch.cpu._is_avx512_bf16_supported():
-        return "avx512"
-    if platform.machine().lower() in ("arm64", "aarch64") and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "arm"
-    return "emulated"
+    dtype = str(best_dtype(torch.device("cpu"))).removeprefix("torch.")
+    advice = "" if dtype == "bfloat16" else "This processor has no fast bfloat16, which would be quicker."
+    return Finding("device", f"cpu: {torch.backends.cpu.get_cpu_capability()}, draws in {dtype}", advice)
 
 
 def _attention() -> Finding:
@@ -108,7 +96,7 @@ def _torchvision() -> Finding:
         Torchvision.ABSENT: "Only some control annotators need it: run make setup.",
         Torchvision.NATIVE: "",
         Torchvision.PYTHON_ONLY: "",  # all that the studio uses
-        Torchvision.BLOCKED: f"The studio runs without it; to mend it: pip install torchvision=={_pin('torchvision')}",
+        Torchvision.BLOCKED: f"The studio runs without it; {_pin('torchvision')} would fit this torch.",
     }
     state = guard_torchvision()
     return Finding("torchvision", f"{_installed('torchvision')}, {state}", advice[state])

@@ -1,0 +1,171 @@
+"""The engine: takes recipes, owns the jobs, and keeps what they make. It knows no widgets and no networks.
+
+``Engine`` is safe to call from any thread. Drawing happens in its worker's thread, loading models and saving
+pictures in threads of their own.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self
+
+from torch import Tensor
+
+from engine.budget import RowBudget
+from engine.events import Cancelled, Done, Ending, Queued
+from engine.failure import saving_failed
+from engine.job import Job
+from engine.line import Line, QueueFull
+from engine.picture import Picture
+from engine.shelf import Shelf
+from engine.worker import Worker
+from gallery import Gallery
+from models import Parts, load
+from pipelines import to_images
+from pipelines.recipe import Recipe
+
+
+class Engine:
+    """Draws the recipes of many users at once on one device.
+
+    ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
+    jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
+    """
+
+    def __init__(
+        self,
+        models: Callable[[str], Parts] = load,
+        gallery: Gallery | None = None,
+        *,
+        rows: int | None = None,
+        most_jobs: int = 200,
+        most_jobs_per_user: int = 8,
+        ended_kept: int = 200,
+        models_kept: int = 2,
+    ) -> None:
+        self._gallery = gallery
+        self._most_jobs = most_jobs
+        self._most_jobs_per_user = most_jobs_per_user
+        self._ended_kept = ended_kept
+        self._changed = threading.Condition()
+        self._line = Line()
+        self._open: dict[str, Job] = {}  # by id: waiting or drawing
+        self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._closed = False
+        self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
+        self._shelf = Shelf(models, models_kept, self._nudge)
+        self._worker = Worker(
+            self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
+        )
+
+    def start(self) -> Self:
+        """Begin to draw. Jobs may be submitted before."""
+        self._worker.start()
+        return self
+
+    def close(self) -> None:
+        """Stop after the step that runs; jobs that are not done become cancelled. Saving is finished."""
+        with self._changed:
+            self._closed = True
+        self._worker.close()
+        self._saver.shutdown(wait=True)
+        for job in list(self._open.values()):
+            self._end(job, Cancelled())
+        self._shelf.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def submit(self, recipe: Recipe, user: str = "local") -> Job:
+        """Put a recipe in line.
+
+        Raises ``RecipeError`` if its model is loaded and cannot draw it (if it is not, the job fails then),
+        ``QueueFull`` if too many jobs are open, and ``RuntimeError`` after ``close``.
+        """
+        if (model := self._shelf.peek(recipe.model)) is not None:
+            model.check(recipe)
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("The engine is closed.")
+            self._refuse_if_full(user)
+            job = Job(recipe, user, self._stop)
+            self._open[job.id] = job
+            job.tell(Queued(len(self._line)))
+            self._line.add(job)
+        self._shelf.want(recipe.model)
+        self._nudge()
+        return job
+
+    def job(self, job_id: str) -> Job | None:
+        """The job with this id, open or among the newest ended ones. Whoever has the id may follow it."""
+        with self._changed:
+            return self._open.get(job_id) or self._ended.get(job_id)
+
+    def jobs(self, user: str) -> list[Job]:
+        """The user's jobs, oldest first: those that ended lately, then the open ones."""
+        with self._changed:
+            return [job for job in (*self._ended.values(), *self._open.values()) if job.user == user]
+
+    def preload(self, model: str) -> None:
+        """Begin to load a model, so that the first picture need not wait for it. Returns at once."""
+        self._shelf.want(model)
+
+    def loaded(self, model: str) -> Parts | None:
+        """The model if it is loaded now."""
+        loaded = self._shelf.peek(model)
+        return loaded and loaded.parts
+
+    def _refuse_if_full(self, user: str) -> None:
+        mine = sum(job.user == user for job in self._open.values())
+        if mine >= self._most_jobs_per_user:
+            raise QueueFull(
+                f"You have {mine} jobs in the making, and {self._most_jobs_per_user} are allowed at once. "
+                "Wait until one is done, or cancel one."
+            )
+        if len(self._open) >= self._most_jobs:
+            raise QueueFull(
+                f"The studio is full: {len(self._open)} jobs are in line, and {self._most_jobs} are allowed. "
+                "Please try again in a minute."
+            )
+
+    def _nudge(self) -> None:
+        self._worker.nudge()
+
+    def _stop(self, job: Job) -> None:
+        with self._changed:
+            if job.begun == 0 and self._line.remove(job):
+                self._end(job, Cancelled())
+                return
+        self._nudge()
+
+    def _end(self, job: Job, ending: Ending) -> None:
+        with self._changed:
+            if not job.tell(ending):
+                return
+            self._open.pop(job.id, None)
+            self._ended[job.id] = job
+            while len(self._ended) > self._ended_kept:
+                self._ended.popitem(last=False)
+
+    def _finish(self, picture: Picture, pixels: Tensor) -> None:
+        self._saver.submit(self._save, picture.job, picture.index, picture.recipe, pixels)
+
+    def _save(self, job: Job, index: int, recipe: Recipe, pixels: Tensor) -> None:
+        """Keep one picture; the last of a job ends it. Runs in the saver's thread."""
+        [image] = to_images(pixels)
+        entry: Any = image
+        if self._gallery is not None:
+            try:
+                entry = self._gallery.add(image, recipe)
+            except Exception as error:  # whatever the disk or the index raises: the job must end
+                self._end(job, saving_failed(error))
+                return
+        if job.keep(index, entry):
+            self._end(job, Done(job.entries))

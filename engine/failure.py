@@ -1,0 +1,35 @@
+"""What a failed job says: one sentence of what went wrong, one of what to do. Never a trace or a prompt."""
+
+import torch
+
+from engine.batch import NotFinite
+from engine.events import Failed
+
+
+def drawing_failed(error: Exception, step: int | None = None, of: int | None = None) -> Failed:
+    """Drawing raised ``error``, after ``step`` of ``of`` steps where that is known."""
+    match error:
+        case NotFinite():
+            where = f" after step {step} of {of}" if step is not None else ""
+            what = f"The model's answer was not a number{where}, so there is no picture."
+            return Failed(what, "Lower the guidance or choose another sampler.")
+        case torch.OutOfMemoryError():
+            return Failed(
+                "There is not enough memory for this picture.", "Choose a smaller size and try again."
+            )
+        case ValueError():  # its message was written for the user
+            return Failed(str(error), "Change it and try again.")
+    return Failed(f"Drawing stopped with an internal error ({type(error).__name__}).", "Please try again.")
+
+
+def loading_failed(model: str, error: Exception) -> Failed:
+    """Loading ``model`` raised ``error``."""
+    if isinstance(error, ValueError):
+        return Failed(str(error), "Choose another model.")
+    return Failed(f"Model {model!r} cannot be loaded ({type(error).__name__}).", "Choose another model.")
+
+
+def saving_failed(error: Exception) -> Failed:
+    """The gallery raised ``error``; a full disk, most often."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return Failed(f"The picture could not be saved: {reason}.", "Make room on the disk and try again.")

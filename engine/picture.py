@@ -1,0 +1,63 @@
+"""One picture on its way: its pipeline, what it asks now, how far it is. It knows no other pictures."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from engine.batch import NotFinite
+from engine.job import Job
+from engine.shelf import Loaded
+from pipelines.recipe import Recipe
+from pipelines.requests import Decode, Denoise, EncodeText, Step
+
+
+@dataclass(eq=False)
+class Picture:
+    """Picture ``index`` of ``job``; making one raises ``RecipeError``.
+
+    It asks nothing until ``go_on`` was called, nor when it has ended.
+    """
+
+    job: Job
+    index: int
+    recipe: Recipe  # this picture's own: count 1
+    model: Loaded
+
+    def __post_init__(self) -> None:
+        self._pipeline = self.model.pipeline(self.recipe)
+        self.asks: tuple[Denoise, ...] = ()
+        self.step = 0
+        self.of = self.recipe.steps
+        self.estimate: Tensor | None = None  # x0 (1, C, h, w) of the newest step
+
+    def go_on(self, answers: tuple[Tensor, ...] | None = None) -> Tensor | None:
+        """Send the answers to ``asks`` (None at the start) and go on to the next ones.
+
+        Returns the pixels (1, 3, H, W) in [-1, 1] at the end, else None. Raises what the pipeline raises, and
+        ``NotFinite`` rather than give pixels that are not numbers.
+        """
+        self.asks = ()
+        answer: Any = answers
+        try:
+            while True:
+                request = self._pipeline.send(answer)
+                if isinstance(request, tuple):
+                    self.asks = request
+                    return None
+                answer = self._answer(request)
+        except StopIteration as end:
+            return end.value
+
+    def _answer(self, request: EncodeText | Step | Decode) -> Tensor | None:
+        match request:
+            case Step(index, of, x0):
+                self.step, self.of, self.estimate = index, of, x0
+                return None
+            case EncodeText(texts):
+                return self.model.encode(texts)
+            case Decode(latents):
+                pixels = self.model.parts.decode(latents)
+                if not bool(pixels.isfinite().all()):
+                    raise NotFinite
+                return pixels

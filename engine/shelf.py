@@ -1,0 +1,114 @@
+"""Models that are loaded, or being loaded, each once. It knows names and threads; not jobs.
+
+Loading happens in a thread of its own, one model at a time, so that pictures of models that are there go on.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from models import Parts
+from pipelines import check, text_to_image
+from pipelines.recipe import Recipe
+from pipelines.requests import Pipeline
+
+REQUESTS_KEPT = 128  # encoded texts of one model; a pair of 77 x 768 floats is half a megabyte
+
+
+class Loaded:
+    """A model, made ready, and the texts it encoded lately.
+
+    A tokenizer is no thing for two threads at once, so what uses it is here, one at a time.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._tokenizing = threading.Lock()
+        self._contexts: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+        parts.preview(
+            torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
+        )  # fits it where none is kept
+
+    def check(self, recipe: Recipe) -> None:
+        """Raises ``RecipeError`` for what this model cannot draw."""
+        with self._tokenizing:
+            check(recipe, self.parts)
+
+    def pipeline(self, recipe: Recipe) -> Pipeline:
+        """Its generator of requests. Raises ``RecipeError``."""
+        with self._tokenizing:
+            return text_to_image(recipe, self.parts)
+
+    def encode(self, texts: tuple[str, ...]) -> Tensor:
+        """The contexts (B, L, D) of the texts of one request.
+
+        Kept by request, not by text: how long the rows are may depend on the longest text among them.
+        """
+        if texts not in self._contexts:
+            with self._tokenizing:
+                self._contexts[texts] = self.parts.encode_text(texts)
+            if len(self._contexts) > REQUESTS_KEPT:
+                self._contexts.popitem(last=False)
+        self._contexts.move_to_end(texts)
+        return self._contexts[texts]
+
+
+class Shelf:
+    """At most ``room`` loaded models; the one unused for longest makes place.
+
+    ``ready`` is called, in the loader's thread, after each load.
+    """
+
+    def __init__(self, load: Callable[[str], Parts], room: int, ready: Callable[[], None]) -> None:
+        self._load = load
+        self._room = room
+        self._ready = ready
+        self._lock = threading.Lock()
+        self._loads: OrderedDict[str, Future[Loaded]] = OrderedDict()
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="atelier-loader")
+
+    def want(self, name: str) -> None:
+        """Start loading ``name`` unless it is there or on its way."""
+        with self._lock:
+            if name in self._loads:
+                return
+            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name)))
+        future.add_done_callback(lambda _: self._ready())
+
+    def take(self, name: str, in_use: Collection[str]) -> Loaded | None:
+        """The model, or None while it loads. Raises what loading raised, once; the next ``want`` tries again.
+
+        ``in_use`` are the names that may not be dropped to make room.
+        """
+        self.want(name)
+        with self._lock:
+            future = self._loads[name]
+            if not future.done():
+                return None
+            if future.exception() is not None:
+                del self._loads[name]
+            else:
+                self._loads.move_to_end(name)
+                self._make_room({name, *in_use})
+        return future.result()
+
+    def peek(self, name: str) -> Loaded | None:
+        """The model if it is loaded; starts nothing."""
+        with self._lock:
+            future = self._loads.get(name)
+            if future is None or not future.done() or future.exception() is not None:
+                return None
+            return future.result()
+
+    def close(self) -> None:
+        """Wait for the load that runs, start no other."""
+        self._loader.shutdown(wait=True, cancel_futures=True)
+
+    def _make_room(self, keep: Collection[str]) -> None:
+        idle = [name for name, future in self._loads.items() if future.done() and name not in keep]
+        for name in idle[: max(0, len(self._loads) - self._room)]:
+            del self._loads[name]
