@@ -10,6 +10,8 @@ os.environ["HF_HUB_OFFLINE"] = (
     "1"  # before anything imports the hub's client: no test reaches for the network
 )
 
+torch.set_num_threads(1)  # the test models are so small that a second thread costs more than it gives
+
 from models import Parts, load
 from tests.tiny import write_tiny
 

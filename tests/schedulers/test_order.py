@@ -1,0 +1,105 @@
+"""Each deterministic sampler converges to the exact solution at the order it claims, on every path."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from schedulers import SAMPLERS, Level, solve
+from schedulers.level import Path, on_path
+from tests.schedulers.exact import GAUSSIAN, PAIR, Curve, Mixture, karras, levels_between, silence, uniform
+
+DETERMINISTIC = [name for name, sampler in SAMPLERS.items() if not sampler.stochastic]
+COUNTS = (32, 64, 128, 256, 512)
+
+
+def error(name: str, data: Mixture, curve: Curve, steps: int, path: Path) -> float:
+    """The largest error over a spread of starting points, sigma 10 to 0.1, in units of the data."""
+    levels = levels_between(curve, 10.0, 0.1, steps, path)
+    x = torch.linspace(-15, 15, 61, dtype=torch.float64).reshape(1, 1, 1, 61) * levels[0].alpha
+    found = solve(name, data.denoise, x, levels, silence)
+    return ((found - data.carry(x, levels[0], levels[-1])).abs().max() / levels[-1].alpha).item()
+
+
+@pytest.mark.parametrize("path", ["vp", "ve", "flow"])
+@pytest.mark.parametrize("curve", [uniform, karras])
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_the_mixture_is_reached_at_the_claimed_order(name: str, curve: Curve, path: Path) -> None:
+    errors = [error(name, PAIR, curve, steps, path) for steps in COUNTS]
+    slope = -np.polyfit(np.log(COUNTS[1:]), np.log(errors[1:]), 1)[0]
+    assert slope == pytest.approx(SAMPLERS[name].order, abs=0.15), errors
+    assert errors[-1] < 0.02
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_pure_noise_becomes_the_gaussian(name: str) -> None:
+    """From zero terminal SNR the ODE scales unit noise to the data's deviation, 0.5."""
+    levels = [Level(0.0, 1.0), *levels_between(uniform, 300.0, 0.002, 400), Level(1.0, 0.0)]
+    x = torch.tensor([[[[-2.0, 0.3, 1.7]]]], dtype=torch.float64)
+    found = solve(name, GAUSSIAN.denoise, x, levels, silence)
+    torch.testing.assert_close(found, x * 0.5, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_path_gives_the_same_picture(name: str) -> None:
+    draws = torch.randn(12, 3, 1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    found = []
+    for path in ("vp", "ve", "flow"):
+        levels = [*levels_between(karras, 10.0, 0.1, 10, path), Level(1.0, 0.0)]
+        x = draws[11] * levels[0].sigma
+        found.append(solve(name, PAIR.denoise, x, levels, lambda step, slot=0: draws[step]))
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(found[2], found[0], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [n for n, s in SAMPLERS.items() if s.eta is not None])
+def test_eta_zero_is_the_ode_bit_for_bit(name: str) -> None:
+    plain = {"ddim": "euler", "euler-a": "euler", "dpmpp-2m-sde": "dpmpp-2m"}[name]
+    levels = [*levels_between(karras, 10.0, 0.1, 10), Level(1.0, 0.0)]
+    x = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 1, 2, 2)
+    still = solve(SAMPLERS[name].with_eta(0.0), PAIR.denoise, x, levels, silence)
+    assert torch.equal(still, solve(plain, PAIR.denoise, x, levels, silence))
+
+
+@pytest.mark.parametrize(
+    "start", [Level(0.0, 1.0), on_path("vp", 14.6), on_path("ve", 80.0), on_path("flow", 20.0)]
+)
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_few_steps_work_from_any_start(name: str, steps: int, start: Level) -> None:
+    """One step lands on the estimate itself; more stay finite and near the data."""
+    inner = [on_path("ve" if start.alpha == 1 else "vp", s) for s in (3.0, 0.5)[: steps - 1]]
+    x = torch.linspace(-2, 2, 8, dtype=torch.float64).reshape(2, 1, 2, 2) * start.sigma
+    found = solve(
+        name, PAIR.denoise, x, [start, *inner, Level(1.0, 0.0)], lambda step, slot=0: torch.ones_like(x)
+    )
+    if steps == 1:
+        torch.testing.assert_close(found, PAIR.denoise(x, start))
+    assert found.abs().max() < 4
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_rows_do_not_see_each_other(name: str) -> None:
+    levels = [Level(0.0, 1.0), *levels_between(karras, 10.0, 0.1, 6), Level(1.0, 0.0)]
+    draws = torch.randn(9, 4, 1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    order = [2, 0, 3, 1]
+    whole = solve(name, PAIR.denoise, draws[8], levels, lambda step, slot=0: draws[step])
+    mixed = solve(name, PAIR.denoise, draws[8][order], levels, lambda step, slot=0: draws[step][order])
+    assert torch.equal(mixed, whole[order])
+
+
+def test_a_sampler_without_eta_refuses_one() -> None:
+    with pytest.raises(ValueError, match=r"Euler takes no eta, got 0\.5"):
+        SAMPLERS["euler"].with_eta(0.5)
+    assert SAMPLERS["ddim"].with_eta(None) == SAMPLERS["ddim"]
+    assert SAMPLERS["ddim"].with_eta(0.5) == replace(SAMPLERS["ddim"], eta=0.5)
+
+
+def test_the_reference_is_right() -> None:
+    """The Gaussian's closed form agrees with the bisection: both references cannot share a mistake."""
+    a, b = on_path("vp", 10.0), on_path("vp", 0.1)
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    scale = math.hypot(b.alpha * 0.5, b.sigma) / math.hypot(a.alpha * 0.5, a.sigma)
+    torch.testing.assert_close(GAUSSIAN.carry(x, a, b), x * scale, rtol=0, atol=1e-9)
