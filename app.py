@@ -1,0 +1,185 @@
+"""Atelier's front door: settings -> models -> engine -> gallery -> page, and the same from the command line.
+
+Everything the studio writes lives below one folder: $ATELIER_HOME, or ``studio`` where it is started.
+"""
+
+import inspect
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import typer
+
+from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull
+from engine.doctor import report
+from gallery import Gallery, save_picture
+from models import ModelError, Parts, load
+from models.load import STARTER
+from pipelines import Recipe, RecipeError, random_seed
+from pipelines.recipe import FieldSpec, fields
+
+app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
+
+Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
+HERE = Path("studio")
+
+
+@app.callback(invoke_without_command=True)
+def serve(
+    context: typer.Context,
+    host: Annotated[
+        str, typer.Option(envvar="GRADIO_SERVER_NAME", help="Address to listen on; 0.0.0.0 is every one.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="GRADIO_SERVER_PORT", help="Port to listen on.")] = 7860,
+    share: Annotated[bool, typer.Option(help="Ask Gradio for a public address.")] = False,
+    home: Home = HERE,
+) -> None:
+    """Serve the page (when no other command is given)."""
+    if context.invoked_subcommand is not None:
+        return
+    # The page's own temporary files (uploads) belong below home too; Gradio reads this when it is imported.
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(home.absolute() / "uploads"))
+    from ui import build, launch_options
+
+    home.mkdir(parents=True, exist_ok=True)
+    gallery = Gallery(home / "gallery")
+    catalogue = find_models(home)
+    with Engine(from_catalogue(catalogue), gallery) as engine:
+        engine.preload(next(iter(catalogue)))
+        page = build(engine, gallery, list(catalogue), secret=page_secret(home))
+        page.launch(server_name=host, server_port=port, share=share, **launch_options())
+
+
+def find_models(home: Path) -> dict[str, str]:
+    """Name in the menu -> what ``load`` takes: the starter, then every model folder below ``home/models``."""
+    found = {"starter": "starter"} if STARTER.is_dir() else {}
+    for folder in sorted((home / "models").glob("*/model_index.json")):
+        found[folder.parent.name] = str(folder.parent)
+    return found or {"starter": "starter"}
+
+
+def from_catalogue(catalogue: dict[str, str]) -> Callable[[str], Parts]:
+    """A loader that knows the names of ``catalogue`` only: a page never names a path."""
+
+    def load_named(name: str) -> Parts:
+        if name not in catalogue:
+            raise ModelError(f"Model {name!r} is not here; allowed: {', '.join(catalogue)}.")
+        return load(catalogue[name])
+
+    return load_named
+
+
+def page_secret(home: Path) -> str:
+    """What encrypts the page's settings in browsers: made once, so that they outlive a restart."""
+    file = home / "page-secret"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(16))
+    return file.read_text().strip()
+
+
+def draw(out: Path, overwrite: bool, **given: Any) -> None:
+    """Draw without a page. Every option but --out and --overwrite is a setting of the recipe."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if given["seed"] is None:
+        given["seed"] = random_seed()
+    try:
+        recipe = Recipe.read(given)
+    except RecipeError as error:
+        raise typer.BadParameter(str(error)) from None
+    files = [out] if recipe.count == 1 else [numbered(out, k + 1) for k in range(recipe.count)]
+    if taken := [file for file in files if file.exists() and not overwrite]:
+        raise typer.BadParameter(f"{taken[0]} exists already; --overwrite replaces it.", param_hint="--out")
+    with Engine() as engine:
+        try:
+            job = engine.submit(recipe)
+            follow(job, console)
+            images = job.result()
+        except KeyboardInterrupt:
+            console.print("Interrupted.")
+            raise typer.Exit(130) from None
+        except (RecipeError, QueueFull, RuntimeError) as error:
+            console.print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from None
+    for image, single, file in zip(images, recipe.each(), files, strict=True):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(image, single, file)
+        typer.echo(f"{file}  (seed {single.seed})")
+
+
+def follow(job: Job, console: Any) -> None:
+    """Show a job's progress until it ends; an interrupt stops the job."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Loading the model", total=None)
+        try:
+            for event in job.events():
+                match event:
+                    case Progress(step, of):
+                        bar.update(task, description="Drawing", completed=step, total=of)
+                    case Queued() | Failed() | Cancelled() | _:
+                        pass
+        except KeyboardInterrupt:
+            job.cancel()
+            raise
+
+
+def numbered(out: Path, number: int) -> Path:
+    return out.with_name(f"{out.stem}-{number}{out.suffix}")
+
+
+def draw_signature() -> inspect.Signature:
+    """The options of ``draw``: the prompt, one option for each field of the recipe, and where to write."""
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    prompt, *others = sorted(fields(), key=lambda spec: spec.name != "prompt")
+    parameters = [
+        inspect.Parameter(
+            "prompt", keyword, annotation=Annotated[str, typer.Argument(help=prompt.help, show_default=False)]
+        ),
+        *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
+        inspect.Parameter(
+            "out", keyword, default=Path("picture.png"),
+            annotation=Annotated[Path, typer.Option(help="PNG to write; several are NAME-1.png, ...")],
+        ),
+        inspect.Parameter(
+            "overwrite", keyword, default=False,
+            annotation=Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")],
+        ),
+    ]  # fmt: skip
+    return inspect.Signature(parameters)
+
+
+def _default(spec: FieldSpec) -> object:
+    return None if spec.name == "seed" else spec.default  # no seed: a new one each time, and it is told
+
+
+def _option(spec: FieldSpec) -> Any:
+    allowed = "random if not given" if spec.name == "seed" else spec.allowed
+    kind = spec.type | None if _default(spec) is None else spec.type
+    name = "--" + spec.name.replace("_", "-")
+    return Annotated[kind, typer.Option(name, help=f"{spec.help} ({allowed})")]
+
+
+draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)
+draw.__annotations__ = {name: p.annotation for name, p in draw_signature().parameters.items()}
+app.command()(draw)
+
+
+@app.command()
+def doctor(home: Home = HERE) -> None:
+    """Say what runs on this machine, and what is missing."""
+    typer.echo(report(home))
+
+
+if __name__ == "__main__":
+    app()

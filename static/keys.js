@@ -1,0 +1,57 @@
+// What the page does in the browser by itself: keys, dropping a picture on the prompt, light and dark.
+() => {
+  const visible = (id) => {
+    const element = document.getElementById(id);
+    return element && element.offsetParent !== null && !element.disabled ? element : null;
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      const generate = visible("generate");
+      if (generate) {
+        event.preventDefault();
+        event.target.dispatchEvent(new Event("change", { bubbles: true })); // a number being typed counts
+        setTimeout(() => generate.click(), 50);
+      }
+    } else if (event.key === "Escape") {
+      visible("interrupt")?.click();
+    }
+  }, true);
+
+  // A picture dropped on the words goes where a picture dropped on the restore box goes.
+  const carriesFile = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  const onWords = (event) => event.target instanceof Element && event.target.closest("#write");
+  document.addEventListener("dragover", (event) => {
+    if (carriesFile(event) && onWords(event)) event.preventDefault();
+  }, true);
+  document.addEventListener("drop", (event) => {
+    if (!carriesFile(event) || !onWords(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const input = document.querySelector("#restore input[type=file]");
+    if (!input) return;
+    const files = new DataTransfer();
+    files.items.add(event.dataTransfer.files[0]);
+    input.files = files.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }, true);
+
+  // Light or dark: the system's choice until the person makes one.
+  const remembered = localStorage.getItem("atelier-theme");
+  if (remembered) document.body.classList.toggle("dark", remembered === "dark");
+  document.addEventListener("click", (event) => {
+    if (!(event.target instanceof Element) || !event.target.closest("#theme")) return;
+    const dark = document.body.classList.toggle("dark");
+    localStorage.setItem("atelier-theme", dark ? "dark" : "light");
+  });
+
+  // How far the drawing is, in the tab's title.
+  const title = () => {
+    const bar = document.querySelector("#stage [role=progressbar]");
+    const of = Number(bar?.getAttribute("aria-valuemax"));
+    const done = of ? `${Math.round((100 * Number(bar.getAttribute("aria-valuenow"))) / of)} % · ` : bar ? "… " : "";
+    if (document.title !== done + "Atelier") document.title = done + "Atelier";
+  };
+  const stage = document.getElementById("stage");
+  if (stage) new MutationObserver(title).observe(stage, { childList: true, subtree: true, attributes: true });
+}

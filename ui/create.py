@@ -1,0 +1,291 @@
+"""The Create tab: from words to a picture. The engine owns the job; this page starts, watches and stops it.
+
+Closing the page stops nothing. The browser keeps the settings and the job's unguessable id, so that a reload
+or a lost connection finds the job again. How pictures are drawn or stored is not known here.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+from gradio.events import Dependency
+
+from engine import Done, Engine, Event, Job, Progress, Queued, QueueFull
+from gallery import Entry, Gallery, MetadataError, PictureError, restore
+from pipelines.recipe import Recipe, RecipeError
+from ui import show
+from ui.form import RANDOM, Form
+
+EXAMPLES = (
+    "three red apples on a blue background",
+    "a cat on grass under a blue sky",
+    "a rocket under a night sky with stars",
+    "a banana left of a pear on pink",
+    "two penguins, watercolour",
+    "a sailboat at sea, pencil sketch",
+    "a guitar, neon",
+)
+HINT = (
+    '<p class="hint">Sizes are in pixels. Seed −1 is a new one each time; the one that was used is shown '
+    "below the picture, and ♻️ takes it over.</p>"
+)
+RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+Updates = dict[Block, Any]
+
+
+class Create:
+    """The tab's components and listeners. Made inside the page's Blocks; ``kept`` is the browser's memory."""
+
+    def __init__(self, engine: Engine, gallery: Gallery, models: list[str], kept: gr.BrowserState) -> None:
+        self._engine = engine
+        self._gallery = gallery
+        self.kept = kept
+        self.form = Form(models)
+        with gr.Row(elem_id="create"):
+            with gr.Column(elem_id="write"):
+                self._write()
+            with gr.Column(elem_id="canvas"):
+                self._canvas()
+            with gr.Column(elem_id="settings"):
+                self._settings()
+        self.form.unmade()
+        self._listen()
+
+    # The layout
+
+    def _write(self) -> None:
+        self.form.make(
+            "prompt", lines=3, max_lines=8, info=None, autofocus=True,
+            placeholder="three red apples on a blue background",
+        )  # fmt: skip
+        self.form.make(
+            "negative", lines=1, max_lines=4, info=None, placeholder="What to leave out, if anything"
+        )
+        self._negative_hint = gr.HTML(elem_id="negative-hint")
+        self.generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
+        self.interrupt = gr.Button("Interrupt", variant="stop", size="lg", elem_id="interrupt", visible=False)
+        self._notice = gr.HTML(elem_id="notice")
+        self._examples = gr.Dataset(
+            components=["textbox"], samples=[[text] for text in EXAMPLES], samples_per_page=len(EXAMPLES),
+            label="Try", elem_id="examples", type="values",
+        )  # fmt: skip
+
+    def _canvas(self) -> None:
+        self._stage = gr.HTML(show.IDLE, elem_id="stage")
+        self._results = gr.Gallery(
+            elem_id="results", label="Results", show_label=False, visible=False, preview=True, columns=4,
+            object_fit="contain", height="min(68vh, 620px)", interactive=False,
+            buttons=["download", "fullscreen"],
+        )  # fmt: skip
+        self._caption = gr.HTML(elem_id="caption")
+        self._job = gr.State("")  # the id of the job this page watches
+        self._shown = gr.State([])  # the ids of the entries in the results
+        self._pulse = gr.Timer(RECONNECT, active=False)
+
+    def _settings(self) -> None:
+        form = self.form
+        with gr.Row(elem_classes="pair"):
+            form.make("model", info=None)
+            form.make("count", info="Picture k uses seed + k.")
+        with gr.Row(elem_classes="pair"):
+            form.make("steps", info="More is slower and a little more exact.")
+            form.make("guidance", info="How strongly the prompt is followed.")
+        with gr.Row(elem_classes="boxes"):
+            form.make("width", info=None, min_width=80)
+            self._swap = gr.Button("⇄", elem_id="swap", elem_classes="tool", min_width=40)
+            form.make("height", info=None, min_width=80)
+            form.make("seed", info=None, min_width=120)
+            self._die = gr.Button("🎲", elem_id="die", elem_classes="tool", min_width=40)
+            self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
+        gr.HTML(HINT)
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')
+            with gr.Row(elem_classes="pair"):
+                form.make("sampler")
+                form.make("schedule")
+            with gr.Row(elem_classes="pair"):
+                form.make("rescale")
+                form.make("eta", placeholder="the sampler's own")
+            form.make("guidance_rule")
+        self._file = gr.File(
+            label="Restore the settings of a picture: drop it here, or on the prompt",
+            elem_id="restore",
+            height=96,
+        )
+
+    # The wiring
+
+    def _listen(self) -> None:
+        form, kept = self.form, self.kept
+        self.progress = [
+            self._stage, self._results, self._caption, self._notice, self.generate, self.interrupt,
+            self._job, self._shown, self._pulse, kept,
+        ]  # fmt: skip
+        self.generate.click(
+            self._start,
+            [kept, *form.components],
+            self.progress,
+            preprocess=False,
+            trigger_mode="once",
+            **QUIET,
+        )
+        self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
+        gr.on(
+            [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
+            trigger_mode="once", concurrency_limit=None, **QUIET,
+        )  # fmt: skip
+        self._results.select(self._look, [self._shown, kept], [self._caption, kept], **QUIET)
+        restored = self._file.upload(
+            self._restore, [self._file], [self._notice, self._file, *form.components], **QUIET
+        )
+        self.keep_after(restored)
+        self._quick_changes()
+
+    def _quick_changes(self) -> None:
+        """What the browser does by itself: die, swap, examples, and keeping the settings."""
+        form, kept = self.form, self.kept
+        size = [form["width"], form["height"]]
+        changes = [
+            self._die.click(None, None, [form["seed"]], js=f"() => {RANDOM}", **QUIET),
+            self._recycle.click(
+                None, [kept, form["seed"]], [form["seed"]], js="(kept, seed) => kept.seed ?? seed", **QUIET
+            ),
+            self._swap.click(None, size, size, js="(w, h) => [h, w]", **QUIET),
+            self._examples.click(lambda sample: sample[0], [self._examples], [form["prompt"]], **QUIET),
+        ]
+        for change in changes:
+            self.keep_after(change)
+        typed = [component.input for component in form.components]  # pyright: ignore[reportAttributeAccessIssue]
+        gr.on(typed, None, [kept, *form.components], [kept], js=self._keep_js(), **QUIET)
+        form["guidance"].change(  # pyright: ignore[reportAttributeAccessIssue]
+            None, [form["guidance"]], [self._negative_hint],
+            js="""(guidance) => guidance === 1
+                ? '<p class="hint">At guidance 1 the negative prompt has no effect.</p>' : ''""", **QUIET,
+        )  # fmt: skip
+
+    def keep_after(self, change: Dependency) -> None:
+        """Once the page has changed the form, keep the settings as if they had been typed."""
+        change.then(None, [self.kept, *self.form.components], [self.kept], js=self._keep_js(), **QUIET)
+
+    def _keep_js(self) -> str:
+        """Put the settings, as they are in the page now, into the browser's memory."""
+        return f"""(kept, ...values) => ({{...kept, settings:
+            Object.fromEntries({self.form.names!r}.map((name, k) => [name, values[k]]))}})"""
+
+    # What the listeners do
+
+    def open(self, kept: dict[str, Any]) -> Updates:
+        """A page opened or reloaded: show its settings, and the job it was watching if there is one."""
+        memory = {"visitor": secrets.token_hex(8), **(kept if isinstance(kept, dict) else {})}
+        settings = memory.get("settings")
+        updates = self.form.updates(self.form.kept(settings if isinstance(settings, dict) else {}))
+        job = self._engine.job(str(memory.get("job", "")))
+        if job is None:
+            return {**updates, self.kept: memory}
+        return {**updates, **self._state(job, job.event), self._job: job.id, self.kept: memory}
+
+    def _start(self, kept: dict[str, Any], *values: Any) -> Updates:
+        try:
+            recipe = self.form.read(values)
+            job = self._engine.submit(recipe, user=str(kept.get("visitor", "local")))
+        except (RecipeError, QueueFull) as error:
+            return {self._notice: show.notice(str(error))}
+        settings = dict(zip(self.form.names, values, strict=True))
+        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed}
+        return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
+
+    def _watch(self, job_id: str) -> Iterator[Updates]:
+        """Show a job's events until it ends. The page may go at any time; the job goes on."""
+        job = self._engine.job(job_id)
+        if job is None:
+            if job_id:
+                lost = show.notice(
+                    "The studio was restarted before this picture was finished. Generate it again."
+                )
+                yield {**self._resting(), self._stage: show.IDLE, self._notice: lost, self._job: ""}
+            return
+        for event in job.events():
+            yield self._state(job, event)
+
+    def _stop(self, job_id: str) -> Updates:
+        job = self._engine.job(job_id)
+        if job is not None:
+            job.cancel()
+        return {self.interrupt: gr.update(value="Stopping…", interactive=False)}
+
+    def _look(self, picked: gr.SelectData, shown: list[str], kept: dict[str, Any]) -> Updates:
+        """Another of the results is looked at: its own seed is shown, and is what ♻️ takes over."""
+        index = picked.index if isinstance(picked.index, int) else 0
+        entry = self._gallery.get(shown[index]) if index < len(shown) else None
+        if entry is None or entry.recipe is None:
+            return {self._caption: ""}
+        return {self._caption: show.caption(entry.recipe), self.kept: {**kept, "seed": entry.recipe.seed}}
+
+    def _restore(self, file: str | None) -> Updates:
+        """Settings from a dropped picture; says what of them was not understood."""
+        if file is None:
+            return {self._file: None}
+        try:
+            found = restore(Path(file))
+        except (PictureError, MetadataError) as error:
+            return {self._notice: show.notice(str(error)), self._file: None}
+        return {**self.reuse(found.recipe, found.notes), self._file: None}
+
+    def reuse(self, recipe: Recipe, notes: tuple[str, ...] = ()) -> Updates:
+        """Show ``recipe`` in the form."""
+        if not self.form.has_model(recipe.model):
+            notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
+        said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
+        return {**self.form.updates(self.form.filled(recipe)), self._notice: said}
+
+    @property
+    def reuse_outputs(self) -> list[Component]:
+        return [self._notice, *self.form.components]
+
+    # How a job looks
+
+    def _state(self, job: Job, event: Event) -> Updates:
+        if isinstance(event, Queued | Progress):
+            return {
+                self._stage: gr.update(value=show.stage(job, event), visible=True),
+                self._results: gr.update(visible=False),
+                self._caption: "",
+                self.generate: gr.update(visible=False),
+                self.interrupt: _stopping() if job.cancelling else _stoppable(),
+                self._pulse: gr.Timer(active=True),
+            }
+        stage = gr.update(value=show.stage(job, event), visible=not isinstance(event, Done))
+        return {**self._resting(), self._stage: stage, **self._finished(job)}
+
+    def _finished(self, job: Job) -> Updates:
+        entries: list[Entry] = list(job.entries)
+        if not entries:
+            return {}
+        pictures = [(str(entry.path), job.recipe.prompt) for entry in entries]
+        first = entries[0].recipe or job.recipe
+        return {
+            self._results: gr.update(value=pictures, visible=True, selected_index=0),
+            self._caption: show.caption(first),
+            self._shown: [entry.id for entry in entries],
+        }
+
+    def _resting(self) -> Updates:
+        return {
+            self.generate: gr.update(visible=True),
+            self.interrupt: gr.update(visible=False),
+            self._pulse: gr.Timer(active=False),
+        }
+
+
+def _stoppable() -> Mapping[str, Any]:
+    return gr.update(visible=True, value="Interrupt", interactive=True)
+
+
+def _stopping() -> Mapping[str, Any]:
+    return gr.update(visible=True, value="Stopping…", interactive=False)

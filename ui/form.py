@@ -1,0 +1,105 @@
+"""The form: one component for each field of the Recipe, made from its declaration, read back into a Recipe.
+
+It adds one habit that is not in the recipe: a seed of -1 means a new random one. It knows no engine and
+no layout; a tab asks for each component where it wants it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+
+from pipelines.recipe import FieldSpec, Recipe, fields, random_seed
+
+RANDOM = -1  # the seed box's word for "surprise me"
+SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; other numbers are typed
+
+
+class Form:
+    """Components by field name, and the way between them and a ``Recipe``."""
+
+    def __init__(self, models: Sequence[str]) -> None:
+        self._models = list(models)
+        self._specs = {spec.name: spec for spec in fields()}
+        self._made: dict[str, Component] = {}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._made)
+
+    @property
+    def components(self) -> list[Component]:
+        return list(self._made.values())
+
+    def __getitem__(self, name: str) -> Component:
+        return self._made[name]
+
+    def make(self, name: str, **look: Any) -> Component:
+        """The component of field ``name``, rendered here; ``look`` is passed on to Gradio."""
+        spec = self._specs[name]
+        look = {"label": spec.label, "info": spec.help, "elem_id": f"field-{name}", **look}
+        if name == "model":
+            made: Component = gr.Dropdown(self._models, value=self._models[0], **look)
+        elif spec.choices:
+            choices = [(choice.label, choice.name) for choice in spec.choices]
+            made = gr.Dropdown(choices, value=str(spec.default), filterable=False, **look)
+        elif spec.type is str:
+            made = gr.Textbox(value=str(spec.default), **look)
+        elif name in SLIDERS:
+            bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
+            made = gr.Slider(value=_number(spec), buttons=[], **bounds, **look)
+        else:
+            made = gr.Number(value=RANDOM if name == "seed" else _number(spec), step=spec.step or 1, **look)
+        self._made[name] = made
+        return made
+
+    def unmade(self) -> None:
+        """Our own invariant: the tab has placed every field of the recipe."""
+        missing = self._specs.keys() - self._made.keys()
+        assert not missing, f"the page shows no {missing}"
+
+    def read(self, values: Sequence[Any]) -> Recipe:
+        """The recipe of the components' values; raises RecipeError, which names the field.
+
+        Seed -1, or an empty seed, becomes a random one: what is drawn always has a seed that can be shown.
+        """
+        given = dict(zip(self._made, values, strict=True))
+        if given["seed"] in (RANDOM, None):
+            given["seed"] = random_seed()
+        return Recipe.read(given)
+
+    def filled(self, recipe: Recipe) -> dict[str, Any]:
+        """Values that make the components show ``recipe``; a model that is not here is left out."""
+        values = recipe.model_dump(exclude={"version"})
+        if recipe.model not in self._models:
+            del values["model"]
+        return values
+
+    def kept(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of the values a browser kept that this form can show, whether or not they may be drawn."""
+        return {
+            name: values[name] for name in self._made if name in values and self._shows(name, values[name])
+        }
+
+    def _shows(self, name: str, value: object) -> bool:
+        spec = self._specs[name]
+        if name == "model":
+            return value in self._models
+        if spec.choices:
+            return value in [choice.name for choice in spec.choices]
+        if spec.type is str:
+            return isinstance(value, str)
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+    def updates(self, values: Mapping[str, Any]) -> dict[Block, Any]:
+        """What a listener returns to show ``values``; other components are left as they are."""
+        return {self._made[name]: gr.update(value=value) for name, value in values.items()}
+
+    def has_model(self, name: str) -> bool:
+        return name in self._models
+
+
+def _number(spec: FieldSpec) -> float | None:
+    return None if isinstance(spec.default, str) else spec.default

@@ -1,0 +1,136 @@
+"""The Gallery tab: what was made, newest first; find it by its words, see how it was made, use it again."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+
+from gallery import Entry, Gallery, PictureError
+from pipelines.recipe import Recipe
+from ui import show
+from ui.create import QUIET, Create
+
+PAGE = 48  # thumbnails shown at first and by each "Show more"
+BROKEN = Path(__file__).parents[1] / "static" / "broken.png"
+
+Updates = dict[Block, Any]
+
+
+class Browse:
+    """The tab's components and listeners. ``create`` is where a recipe goes to be used again."""
+
+    def __init__(self, gallery: Gallery, create: Create, tabs: gr.Tabs, tab: gr.Tab) -> None:
+        self._gallery = gallery
+        self._create = create
+        self._tabs = tabs
+        with gr.Row(elem_id="browse"):
+            with gr.Column(elem_id="wall"):
+                self._search = gr.Textbox(
+                    label="Search", placeholder="Words of the prompt", elem_id="search", max_lines=1
+                )
+                self._found = gr.HTML(elem_id="found")
+                self._grid = gr.Gallery(
+                    elem_id="grid", label="Pictures", show_label=False, columns=None, allow_preview=False,
+                    object_fit="cover", height="auto", interactive=False, buttons=[],
+                )  # fmt: skip
+                self._more = gr.Button("Show more", elem_id="more", visible=False)
+            with gr.Column(elem_id="details", visible=False) as self._panel:
+                self._details()
+        self._ids = gr.State([])
+        self._picked = gr.State("")
+        self._listen(tab)
+
+    def _details(self) -> None:
+        self._picture = gr.Image(
+            elem_id="picture", label="Picture", show_label=False, interactive=False,
+            buttons=["download", "fullscreen"],
+        )  # fmt: skip
+        self._recipe = gr.HTML(elem_id="recipe")
+        with gr.Row():
+            self._reuse = gr.Button("Re-use", variant="primary", elem_id="reuse")
+            self._delete = gr.Button("Delete", elem_id="delete")
+        with gr.Column(visible=False, elem_id="confirm") as self._confirm:
+            gr.HTML('<p role="alert">Delete this picture for good?</p>')
+            with gr.Row():
+                self._sure = gr.Button("Delete it", variant="stop", elem_id="delete-sure")
+                self._keep = gr.Button("Keep it", elem_id="delete-keep")
+
+    def _listen(self, tab: gr.Tab) -> None:
+        wall = [self._grid, self._found, self._more, self._ids]
+        panel = [self._panel, self._picture, self._recipe, self._reuse, self._confirm, self._picked]
+        gr.on([tab.select, self._search.submit], self._show, [self._search], wall, **QUIET)
+        self._search.input(self._show, [self._search], wall, trigger_mode="always_last", **QUIET)
+        self._more.click(self._show_more, [self._search, self._ids], wall, **QUIET)
+        self._grid.select(self._open, [self._ids], panel, **QUIET)
+        self._delete.click(lambda: gr.update(visible=True), None, [self._confirm], **QUIET)
+        self._keep.click(lambda: gr.update(visible=False), None, [self._confirm], **QUIET)
+        self._sure.click(self._remove, [self._picked, self._search], [*panel, *wall], **QUIET)
+        reused = self._reuse.click(
+            self._use_again, [self._picked], [self._tabs, *self._create.reuse_outputs], **QUIET
+        )
+        self._create.keep_after(reused)
+
+    def _show(self, words: str) -> Updates:
+        return self._wall(self._gallery.find(words, limit=PAGE + 1), words, PAGE)
+
+    def _show_more(self, words: str, ids: list[str]) -> Updates:
+        many = len(ids) + PAGE
+        return self._wall(self._gallery.find(words, limit=many + 1), words, many)
+
+    def _wall(self, entries: list[Entry], words: str, limit: int) -> Updates:
+        shown = entries[:limit]
+        empty = (
+            "Nothing found for these words."
+            if words.strip()
+            else "Nothing here yet. What you draw is kept here."
+        )
+        return {
+            self._grid: [(str(self._tile(entry)), _alt(entry.recipe)) for entry in shown],
+            self._found: "" if shown else show.empty(empty),
+            self._more: gr.update(visible=len(entries) > limit),
+            self._ids: [entry.id for entry in shown],
+        }
+
+    def _tile(self, entry: Entry) -> Path:
+        """One unreadable file is one broken tile."""
+        try:
+            return self._gallery.thumbnail(entry)
+        except PictureError:
+            return BROKEN
+
+    def _open(self, picked: gr.SelectData, ids: list[str]) -> Updates:
+        index = picked.index if isinstance(picked.index, int) else 0
+        entry = self._gallery.get(ids[index]) if index < len(ids) else None
+        if entry is None:
+            return self._closed()
+        readable = self._tile(entry) != BROKEN
+        return {
+            self._panel: gr.update(visible=True),
+            self._picture: gr.update(value=str(entry.path) if readable else None, visible=readable),
+            self._recipe: show.details(entry),
+            self._reuse: gr.update(visible=entry.recipe is not None),
+            self._confirm: gr.update(visible=False),
+            self._picked: entry.id,
+        }
+
+    def _closed(self) -> Updates:
+        return {
+            self._panel: gr.update(visible=False),
+            self._confirm: gr.update(visible=False),
+            self._picked: "",
+        }
+
+    def _remove(self, entry_id: str, words: str) -> Updates:
+        self._gallery.delete(entry_id)
+        return {**self._closed(), **self._show(words)}
+
+    def _use_again(self, entry_id: str) -> Updates:
+        entry = self._gallery.get(entry_id)
+        if entry is None or entry.recipe is None:
+            return {self._tabs: gr.update()}
+        return {self._tabs: gr.Tabs(selected="create"), **self._create.reuse(entry.recipe)}
+
+
+def _alt(recipe: Recipe | None) -> str:
+    return recipe.prompt if recipe and recipe.prompt else "A picture without a prompt"

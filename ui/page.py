@@ -1,0 +1,63 @@
+"""The page as a whole: header, tabs, what the browser keeps, and how it is served."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from engine import Engine
+from gallery import Gallery
+from ui.create import Create
+from ui.gallery import BROKEN, Browse
+from ui.theme import theme
+
+STATIC = Path(__file__).parents[1] / "static"
+STORAGE_KEY = "atelier"
+MAX_WAITING = 100  # events the wire holds; the engine has its own, fairer queue
+MAX_UPLOAD = "20mb"
+CACHE = (3600, 86400)  # seconds: sweep uploads every hour, drop those older than a day
+
+HEADER = """
+<header class="masthead">
+  <h1>Atelier</h1>
+  <button id="theme" type="button" aria-label="Switch between light and dark"></button>
+</header>
+"""
+
+
+def build(engine: Engine, gallery: Gallery, models: list[str], secret: str) -> gr.Blocks:
+    """The page. ``models`` are the names to choose from, the first one first; ``secret`` encrypts what the
+    browser keeps, and must stay the same for a reload after a restart to find it.
+
+    Pictures are served as the files they are, never copied: a download has its metadata, and what is
+    deleted is gone.
+    """
+    gr.set_static_paths([gallery.pictures, gallery.thumbnails, BROKEN])
+    with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=CACHE, fill_width=True) as page:
+        gr.HTML(HEADER)
+        kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Create", id="create"):
+                create = Create(engine, gallery, models, kept)
+            with gr.Tab("Gallery", id="gallery") as tab:
+                Browse(gallery, create, tabs, tab)
+        page.load(
+            create.open, [kept], [*create.progress, *create.form.components],
+            show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """What ``Blocks.launch`` needs to show the page as it is meant."""
+    return {
+        "theme": theme(),
+        "css_paths": [STATIC / "style.css"],
+        "js": (STATIC / "keys.js").read_text(encoding="utf-8"),
+        "favicon_path": STATIC / "icon.png",
+        "footer_links": [],
+        "max_file_size": MAX_UPLOAD,
+        "max_threads": 128,  # each watched job waits in a thread of its own
+        "show_error": False,  # errors of ours are shown in the page; others are for the log
+    }

@@ -1,0 +1,150 @@
+"""What the page says, as HTML. Every text that came from a person, a file or a model is escaped here."""
+
+from base64 import b64encode
+from html import escape
+from io import BytesIO
+
+from PIL import Image
+
+from engine import Cancelled, Done, Event, Failed, Job, Progress, Queued
+from gallery import Entry
+from pipelines.recipe import Recipe, fields
+
+IDLE = (
+    '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
+    "<p>Write what you want to see, then press <kbd>Ctrl</kbd>&nbsp;<kbd>Enter</kbd>.</p></div>"
+)
+NOTHING = ""
+
+
+def stage(job: Job, event: Event) -> str:
+    """The place where the picture appears, while a job is waiting, drawing or has failed."""
+    match event:
+        case Queued(position, eta):
+            return _waiting(job, position, eta)
+        case Progress(step, of, preview, eta):
+            return _drawing(job.recipe, step, of, preview, eta)
+        case Failed(what, hint):
+            return _box("failed", f'<p class="lead">{escape(what)}</p><p>{escape(hint)}</p>', "alert")
+        case Cancelled():
+            return _box("idle", '<p class="lead">Interrupted.</p><p>Nothing already finished was lost.</p>')
+        case Done():
+            return NOTHING
+    raise AssertionError(event)
+
+
+def notice(*lines: str) -> str:
+    """Something the person has to know: an error, or what could not be restored. Empty lines are left out."""
+    said = [escape(line) for line in lines if line]
+    if not said:
+        return NOTHING
+    return '<div class="notice" role="alert">' + "".join(f"<p>{line}</p>" for line in said) + "</div>"
+
+
+def good_news(line: str) -> str:
+    return f'<div class="notice good" role="status"><p>{escape(line)}</p></div>'
+
+
+def empty(line: str) -> str:
+    return f'<p class="empty" role="status">{escape(line)}</p>'
+
+
+def caption(recipe: Recipe) -> str:
+    """One line below a picture; its first word is the seed that was really used."""
+    parts = [
+        f"Seed <b>{recipe.seed}</b>",
+        f"{recipe.width} × {recipe.height}",
+        f"{recipe.steps} steps",
+        f"guidance {recipe.guidance:g}",
+        escape(label("sampler", recipe.sampler)),
+        escape(label("schedule", recipe.schedule)),
+        escape(recipe.model),
+    ]
+    return '<p class="caption">' + " · ".join(parts) + "</p>"
+
+
+def details(entry: Entry) -> str:
+    """Everything that made a picture, as a table."""
+    made = f"{entry.created:%d %B %Y, %H:%M}"
+    if entry.recipe is None:
+        what = "This file is damaged." if entry.damaged else "This file holds no recipe that can be read."
+        return notice(f"{what} It was saved on {made}. It can be deleted; no other picture is affected.")
+    recipe = entry.recipe
+    values = recipe.model_dump()
+    rows = [
+        (spec.label, label(spec.name, values[spec.name]))
+        for spec in fields()
+        if spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
+    ]
+    table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
+    words = escape(recipe.prompt) or "<i>(no prompt)</i>"
+    return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'
+
+
+def label(field: str, value: object) -> str:
+    """A value as a person reads it: the label of a choice, a number without noise."""
+    spec = next(spec for spec in fields() if spec.name == field)
+    for choice in spec.choices:
+        if choice.name == value:
+            return choice.label
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def seconds(eta: float | None) -> str:
+    """About how long, in words; nothing where it is not known."""
+    if eta is None:
+        return ""
+    if eta < 60:
+        return f"about {max(1, round(eta))} s left"
+    if eta < 3600:
+        return f"about {round(eta / 60)} min left"
+    return f"about {eta / 3600:.1f} h left"
+
+
+def _waiting(job: Job, position: int, eta: float | None) -> str:
+    if job.state == "loading":
+        said = f"Loading the model “{escape(job.recipe.model)}”…"
+    elif position > 0:
+        said = f"In line: {position} before yours"
+    else:
+        said = "Starting…"
+    left = seconds(eta)
+    return _live(job.recipe, None, said + (f" · {left}" if left else ""), None)
+
+
+def _drawing(recipe: Recipe, step: int, of: int, preview: Image.Image | None, eta: float | None) -> str:
+    left = seconds(eta)
+    return _live(recipe, preview, f"Step {step} of {of}" + (f" · {left}" if left else ""), (step, of))
+
+
+def _live(recipe: Recipe, preview: Image.Image | None, said: str, done: tuple[int, int] | None) -> str:
+    """A frame in the picture's shape with the newest preview, and a bar below it."""
+    shape = f"aspect-ratio:{recipe.width}/{recipe.height}"
+    inside = (
+        ""
+        if preview is None
+        else f'<img src="{_data_uri(preview)}" alt="Preview of the picture in the making">'
+    )
+    if done is None:
+        bar = '<div class="bar" role="progressbar" aria-label="Waiting"><i class="unknown"></i></div>'
+    else:
+        step, of = done
+        bar = (
+            '<div class="bar" role="progressbar" aria-label="Drawing" '
+            f'aria-valuemin="0" aria-valuemax="{of}" aria-valuenow="{step}">'
+            f'<i style="width:{100 * step / of:.1f}%"></i></div>'
+        )
+    return (
+        f'<div class="stage live"><div class="frame" style="{shape}">{inside}</div>'
+        f'{bar}<p class="said" role="status">{said}</p></div>'
+    )
+
+
+def _box(kind: str, inside: str, role: str = "status") -> str:
+    return f'<div class="stage {kind}" role="{role}">{inside}</div>'
+
+
+def _data_uri(preview: Image.Image) -> str:
+    buffer = BytesIO()
+    preview.convert("RGB").save(buffer, format="JPEG", quality=80)
+    return "data:image/jpeg;base64," + b64encode(buffer.getvalue()).decode()
