@@ -1,0 +1,127 @@
+"""``python -m training.starter``: train the starter from nothing, stage by stage, and measure it.
+
+Every stage keeps its checkpoints under the run's folder and goes on where it stopped.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from accelerate.utils import set_seed
+from diffusers import AutoencoderKL
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.loop import Plan, Task, train
+from training.starter.evaluation import evaluate
+from training.starter.export import export
+from training.starter.judge import JudgeNet, JudgeTask
+from training.starter.text import TextTask, build_tokenizer, captions
+from training.starter.unet import Cache, UnetTask, build_cache
+from training.starter.vae import VaeTask
+
+CONFIG = Path(__file__).with_name("starter.toml")
+STARTER = Path("models/starter")
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+
+class Workshop:
+    """The stages over one configuration; each returns its trained part, training it first if need be."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config, self.seed, self.folder = config, int(config["seed"]), Path(config["folder"])
+
+    def _train(self, stage: str, task: Task, **more: Any) -> torch.nn.Module:
+        settings = {k: v for k, v in self.config[stage].items() if k not in ("batch", "full_from")}
+        return train(task, Plan(seed=self.seed, **settings, **more), self.folder / stage).eval()
+
+    def vae(self) -> AutoencoderKL:
+        set_seed(self.seed)
+        own = self.config["vae"]
+        task = VaeTask(self.seed, own["batch"], 64, int(own["steps"] * own["full_from"]))
+        self._train("vae", task)
+        return task.module.vae
+
+    def text(self) -> tuple[CLIPTokenizer, CLIPTextModel]:
+        set_seed(self.seed)
+        words = self.folder / "tokenizer"
+        tokenizer = (CLIPTokenizer.from_pretrained(words) if words.exists()
+                     else build_tokenizer(captions(30_000, self.seed + 1), words))  # fmt: skip
+        own = self.config["text"]
+        task = TextTask(tokenizer, self.seed, own["batch"], int(own["steps"] * own["full_from"]))
+        self._train("text", task)
+        return tokenizer, task.module.encoder
+
+    def latents(self, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Cache:
+        count = self.config["latents"]["scenes"]
+        return build_cache(vae, tokenizer, count, self.seed, self.folder / "latents.safetensors")
+
+    def unet(self) -> UnetTask:
+        vae = self.vae()
+        tokenizer, encoder = self.text()
+        cache = self.latents(vae, tokenizer)
+        set_seed(self.seed)
+        task = UnetTask(cache, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
+        self._train("unet", task)
+        return task
+
+    def judge(self) -> JudgeNet:
+        set_seed(self.seed)
+        task = JudgeTask(self.seed, self.config["judge"]["batch"])
+        self._train("judge", task, sample_every=10**9)
+        return task.module.net
+
+
+def _workshop(config: Path, changes: list[str]) -> Workshop:
+    settings = tomllib.loads(config.read_text())
+    for change in changes:
+        path, _, value = change.partition("=")
+        *tables, key = path.split(".")
+        table = settings
+        for name in tables:
+            table = table[name]
+        if key not in table:
+            raise typer.BadParameter(f"--set {path}: no such setting; here there are {', '.join(table)}.")
+        table[key] = type(table[key])(value)
+    return Workshop(settings)
+
+
+Config = Annotated[Path, typer.Option(help="The file that decides everything.")]
+Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, e.g. unet.steps=20000.")]
+
+
+@app.command()
+def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  # noqa: B006
+    """Train one stage: vae, text, unet or judge (the earlier ones first where they are needed)."""
+    getattr(
+        _workshop(config, changes), {"vae": "vae", "text": "text", "unet": "unet", "judge": "judge"}[name]
+    )()
+
+
+@app.command("train")
+def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
+    """Train everything and write the starter in diffusers' folder layout."""
+    workshop = _workshop(config, changes)
+    export(workshop.unet(), out)
+
+
+@app.command("export")
+def export_only(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
+    """Write the starter from the checkpoints there are."""
+    export(_workshop(config, changes).unet(), out)
+
+
+@app.command("evaluate")
+def evaluate_only(
+    config: Config = CONFIG,
+    model: Path = STARTER,
+    out: Path = Path("docs/starter"),
+    changes: Changes = [],  # noqa: B006
+) -> None:
+    """Measure the starter on 500 held-out prompts with fixed seeds."""
+    evaluate(_workshop(config, changes).judge(), model, out)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,211 @@
+"""How good the starter is: 500 held-out prompts with fixed seeds, judged two ways, with intervals.
+
+Prompts ask only for combinations that training never saw (object x background, object x relation x object).
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from models import Parts, load
+from schedulers import SCHEDULES, Level, SeededNoise, first_noise, solve
+from training.data.scenes import (
+    SIDE,
+    Background,
+    Placed,
+    Scene,
+    caption,
+    contrasts,
+    held_out_pair,
+    held_out_triple,
+    scene_at,
+)
+from training.data.vocabulary import COLOURS, RELATIONS, THINGS
+from training.starter.judge import JudgeNet, Seen, background_colour, detect, match_glyphs
+from training.starter.vae import to_grid, to_tensor
+
+SEED = 20_000  # prompt k is drawn with seed SEED + k
+SINGLES, PAIRS, COUNTS = 200, 150, 150
+
+
+@dataclass(frozen=True)
+class Case:
+    """A prompt and what must be seen."""
+
+    prompt: str
+    scene: Scene
+
+
+def cases() -> list[Case]:
+    """The fixed 500: single objects, pairs in a relation, and twos and threes, all held out from training."""
+    rng = np.random.default_rng(SEED)
+    names, relations = list(COLOURS), list(RELATIONS)
+    wanted: list[Scene] = []
+    while len(wanted) < SINGLES + COUNTS:
+        thing, colour = int(rng.integers(len(THINGS))), names[rng.integers(len(names))]
+        if held_out_pair(thing, colour) and contrasts(thing, colour):
+            count = 1 if len(wanted) < SINGLES else 2 + len(wanted) % 2
+            objects = tuple(Placed(thing, 0, 0, 0) for _ in range(count))
+            wanted.append(Scene(objects, Background("plain", (colour,))))
+    pairs: list[Scene] = []
+    while len(pairs) < PAIRS:
+        first, second = (int(k) for k in rng.choice(len(THINGS), 2, replace=False))
+        relation, colour = relations[rng.integers(len(relations))], names[rng.integers(len(names))]
+        if (
+            held_out_triple(first, relation, second)
+            and contrasts(first, colour)
+            and contrasts(second, colour)
+        ):
+            objects = (Placed(first, 0, 0, 0), Placed(second, 0, 0, 0))
+            pairs.append(Scene(objects, Background("plain", (colour,)), relation))
+    return [Case(_said(scene, rng), scene) for scene in (*wanted[:SINGLES], *pairs, *wanted[SINGLES:])]
+
+
+def _said(scene: Scene, rng: np.random.Generator) -> str:
+    """A caption that names the background (the grammar sometimes leaves it out)."""
+    colours = {scene.background.colours[0], "gray", "turquoise"}
+    while not any(f"{c} background" in (text := caption(scene, rng)) or f"on {c}" in text for c in colours):
+        pass
+    return text
+
+
+@torch.inference_mode()
+def draw_cases(parts: Parts, wanted: list[Case], steps: int, guidance: float, rows: int = 25) -> Tensor:
+    """(N, 3, 128, 128) in [-1, 1]: DPM++ 2M on the trailing schedule, classifier-free guidance."""
+    levels = SCHEDULES["trailing"](parts.table, steps)
+    shape = (parts.latent_channels, SIDE // parts.scale_factor, SIDE // parts.scale_factor)
+    blank = parts.encode_text([""])
+    pictures = []
+    for start in track(range(0, len(wanted), rows), "drawing"):
+        some = wanted[start : start + rows]
+        seeds = tuple(SEED + start + k for k in range(len(some)))
+        context = torch.cat([parts.encode_text([c.prompt for c in some]), blank.expand(len(some), -1, -1)])
+
+        def denoise(x: Tensor, level: Level, context: Tensor = context) -> Tensor:
+            asked, plain = parts.denoise(torch.cat([x, x]), [level] * (2 * len(x)), context).chunk(2)
+            return plain + guidance * (asked - plain)
+
+        x = first_noise(seeds, shape) * math.hypot(*levels[0])
+        pictures.append(parts.decode(solve("dpmpp-2m", denoise, x, levels, SeededNoise(seeds, shape))))
+    return torch.cat(pictures)
+
+
+def _related(seen: list[Seen], scene: Scene) -> bool:
+    """Both objects are seen, the first where asked from the second (centres at least 12 pixels apart)."""
+    places = []
+    for wanted in scene.objects:
+        found = [s for s in seen if s.thing == wanted.thing]
+        if not found:
+            return False
+        places.append(found[0])
+    a, b = places
+    gap = {"left of": b.x - a.x, "right of": a.x - b.x, "above": b.y - a.y, "below": a.y - b.y}[
+        scene.relation or ""
+    ]
+    return gap >= 12
+
+
+def interval(hits: Iterable[bool]) -> dict[str, float]:
+    """Rate with its 95 % Wilson interval."""
+    row = [bool(h) for h in hits]
+    n, p, z = len(row), sum(row) / len(row), 1.96
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return {
+        "rate": round(p, 4),
+        "low": round((middle - half) / scale, 4),
+        "high": round((middle + half) / scale, 4),
+        "n": n,
+    }
+
+
+def judge(net: JudgeNet, pictures: Tensor, wanted: list[Case]) -> dict[str, dict[str, float]]:
+    """Every measure of the model card, on pictures (N, 3, 128, 128) of ``cases()``."""
+    seen = [one for k in range(0, len(pictures), 50) for one in detect(net, pictures[k : k + 50])]
+    bytes_ = ((pictures + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    backs = [background_colour(one) for one in bytes_]
+    singles, pairs, counts = (
+        slice(0, SINGLES),
+        slice(SINGLES, SINGLES + PAIRS),
+        slice(SINGLES + PAIRS, None),
+    )
+    matched = [m for k in range(0, SINGLES, 25) for m in match_glyphs(pictures[k : min(k + 25, SINGLES)])]
+    return {
+        "object": interval(bool(s) and s[0].thing == c.scene.objects[0].thing
+                           for s, c in zip(seen[singles], wanted[singles], strict=True)),
+        "object, by glyph matching": interval(m[0] == c.scene.objects[0].thing
+                                              for m, c in zip(matched, wanted[singles], strict=True)),
+        "background": interval(b == c.scene.background.colours[0]
+                               for b, c in zip(backs, wanted, strict=True)),
+        "relation": interval(_related(s, c.scene) for s, c in zip(seen[pairs], wanted[pairs], strict=True)),
+        "count": interval([o.thing for o in s] == [o.thing for o in c.scene.objects]
+                          for s, c in zip(seen[counts], wanted[counts], strict=True)),
+    }  # fmt: skip
+
+
+@torch.inference_mode()
+def reconstruction(parts: Parts, count: int = 200) -> dict[str, float]:
+    """Mean PSNR in dB of the VAE's round trip on unseen scenes, with a 95 % interval of the mean."""
+    pixels = to_tensor(np.stack([scene_at(k, SEED)[1] for k in range(count)]))
+    values = []
+    for part in pixels.split(25):
+        raw = parts.vae.encode(part.to(parts.device, parts.vae.dtype)).latent_dist.mode()
+        back = parts.vae.decode(raw).sample.float().clamp(-1, 1).cpu()
+        mse = ((back - part) / 2).square().mean((1, 2, 3))
+        values += (-10 * mse.log10()).tolist()
+    half = 1.96 * float(np.std(values)) / math.sqrt(len(values))
+    mean = float(np.mean(values))
+    return {"psnr": round(mean, 2), "low": round(mean - half, 2), "high": round(mean + half, 2), "n": count}
+
+
+def ceiling(net: JudgeNet, wanted: list[Case]) -> dict[str, dict[str, float]]:
+    """The same measures on rendered scenes as asked: what the judges themselves get right."""
+    from training.data.scenes import _related as places
+    from training.data.scenes import _spread, render
+
+    rng = np.random.default_rng(SEED + 1)
+    rows = []
+    for case in wanted:
+        count = len(case.scene.objects)
+        side = int({1: rng.integers(60, 92), 2: rng.integers(44, 55), 3: rng.integers(36, 48)}[count])
+        relation = case.scene.relation
+        centres = places(rng, relation, side) if relation else _spread(rng, count, side)
+        objects = tuple(
+            Placed(o.thing, x, y, side) for o, (x, y) in zip(case.scene.objects, centres, strict=True)
+        )
+        rows.append(render(Scene(objects, case.scene.background, relation), rng))
+    return judge(net, to_tensor(np.stack(rows)), wanted)
+
+
+def evaluate(
+    net: JudgeNet, folder: Path, out: Path, steps: int = 20, guidance: float = 4.0
+) -> dict[str, object]:
+    """Measure the starter in ``folder``; writes ``figures.json`` and ``grid.png`` into ``out``."""
+    parts = load(str(folder))
+    wanted = cases()
+    pictures = draw_cases(parts, wanted, steps, guidance)
+    figures = {
+        "settings": {
+            "sampler": "dpmpp-2m",
+            "schedule": "trailing",
+            "steps": steps,
+            "guidance": guidance,
+            "seed": SEED,
+        },
+        "starter": judge(net, pictures, wanted),
+        "rendered scenes (the judges' own ceiling)": ceiling(net, wanted),
+        "vae": reconstruction(parts),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    shown = [*range(0, 24), *range(SINGLES, SINGLES + 12), *range(SINGLES + PAIRS, SINGLES + PAIRS + 12)]
+    to_grid(pictures[shown], 12).save(out / "grid.png")
+    (out / "grid.txt").write_text("".join(f"{wanted[k].prompt}\n" for k in shown))
+    return figures

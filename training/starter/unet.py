@@ -1,0 +1,176 @@
+"""The starter's U-Net: text-conditioned diffusion on cached latents of the VAE.
+
+The network predicts x0 on a zero-terminal-SNR schedule; the loss on x0 is weighted by the signal-to-noise
+ratio clamped to [0.2, 5] (min-SNR-5, arXiv:2303.09556; the floor keeps the noisiest levels, where layout is
+decided, in the objective). A tenth of the captions are dropped for classifier-free guidance.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from PIL import Image
+from rich.progress import track
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from training.data.scenes import SIDE, caption, describe, render, scene_at
+from training.starter.text import LENGTH, WIDTH
+from training.starter.vae import LATENT_CHANNELS, to_grid, to_tensor
+
+DROP_CAPTION = 0.1
+CAPTIONS_EACH = 2  # captions cached with each scene
+
+SCHEDULER = DDIMScheduler(
+    num_train_timesteps=1000,
+    beta_start=0.00085,
+    beta_end=0.012,
+    beta_schedule="scaled_linear",
+    prediction_type="sample",
+    rescale_betas_zero_snr=True,
+    timestep_spacing="trailing",
+    clip_sample=False,
+    set_alpha_to_one=True,
+)
+
+
+def build_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=SIDE // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(128, 256, 256),
+        layers_per_block=1,
+        cross_attention_dim=WIDTH,
+        attention_head_dim=(2, 4, 4),  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
+    )
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Latents (N, C, h, w) in float16, already times ``scale``; tokens (N, CAPTIONS_EACH, L)."""
+
+    latents: Tensor
+    tokens: Tensor
+    scale: float
+
+
+def build_cache(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed: int, file: Path) -> Cache:
+    """Render and encode ``count`` scenes once; kept in ``file`` (safetensors) for later runs."""
+    from safetensors.torch import load_file, save_file
+
+    if file.exists():
+        saved = load_file(str(file))
+        return Cache(saved["latents"], saved["tokens"].long(), float(saved["scale"]))
+    device = next(vae.parameters()).device
+    latents, texts = [], []
+    for start in track(range(0, count, 64), "caching latents"):
+        pixels = np.empty((min(64, count - start), SIDE, SIDE, 3), np.uint8)
+        for k in range(len(pixels)):
+            rng = np.random.default_rng((seed, start + k))
+            scene = describe(rng)
+            pixels[k] = render(scene, rng)
+            texts += [caption(scene, rng) for _ in range(CAPTIONS_EACH)]
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+            batch = to_tensor(pixels).to(device, memory_format=torch.channels_last)
+            latents.append(vae.encode(batch).latent_dist.mean.float().cpu())  # type: ignore[union-attr]
+    whole = torch.cat(latents)
+    scale = 1 / float(whole.std())
+    tokens = tokenizer(
+        texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+    ).input_ids
+    cache = Cache((whole * scale).half(), tokens.view(count, CAPTIONS_EACH, LENGTH), scale)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"latents": cache.latents, "tokens": tokens.view(count, CAPTIONS_EACH, LENGTH).short(),
+               "scale": torch.tensor(scale, dtype=torch.float64)}, str(file))  # fmt: skip
+    return cache
+
+
+class Denoising(nn.Module):
+    """Weighted regression of x0 from x = alpha x0 + sigma noise (arXiv:2303.09556, eq. 9, x0 form)."""
+
+    def __init__(self, unet: UNet2DConditionModel, encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet = unet
+        self.encoder = encoder.requires_grad_(False)
+        self.register_buffer("alphas_cumprod", SCHEDULER.alphas_cumprod, persistent=False)
+        self.alphas_cumprod: Tensor
+
+    def forward(self, x0: Tensor, tokens: Tensor, t: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        """x0, noise (B, C, h, w); tokens (B, L); t (B,) timesteps."""
+        kept = self.alphas_cumprod[t][:, None, None, None]  # alpha^2
+        x = kept.sqrt() * x0 + (1 - kept).sqrt() * noise
+        with torch.no_grad():
+            context = self.encoder(tokens).last_hidden_state
+        estimate = self.unet(x.contiguous(memory_format=torch.channels_last), t, context).sample.float()
+        error = (estimate - x0).square().mean((1, 2, 3))  # (B,)
+        weight = (kept / (1 - kept).clamp_min(1e-5)).flatten().clamp(0.2, 5.0)
+        return {"loss": (weight * error).mean(), "x0_error": error.mean()}
+
+
+class UnetTask:
+    """Draws its batches from the cache; shows fixed prompts with fixed seeds."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        vae: AutoencoderKL,
+        seed: int,
+        batch: int,
+    ) -> None:
+        self.module = Denoising(build_unet(), encoder)
+        self.cache, self.tokenizer, self.vae, self.seed, self.size = cache, tokenizer, vae, seed, batch
+        self.nothing = self._tokens([""])[0]
+        self.shown = [scene_at(k, seed + 2)[2] for k in range(12)] + SHOWN
+
+    def _tokens(self, texts: list[str]) -> Tensor:
+        return self.tokenizer(
+            texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+        ).input_ids
+
+    def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(hash((self.seed, step, rank)) % 2**63)
+        rows = torch.randint(len(self.cache.latents), (self.size,), generator=generator)
+        which = torch.randint(CAPTIONS_EACH, (self.size,), generator=generator)
+        x0 = self.cache.latents[rows].float()
+        tokens = self.cache.tokens[rows, which]
+        dropped = torch.rand(self.size, generator=generator) < DROP_CAPTION
+        tokens = torch.where(dropped[:, None], self.nothing, tokens)
+        t = torch.randint(SCHEDULER.config["num_train_timesteps"], (self.size,), generator=generator)
+        return x0, tokens, t, torch.randn(x0.shape, generator=generator)
+
+    def sample(self) -> Image.Image:
+        """Held-out and hand-written prompts, seed k for prompt k, DDIM 25 steps, guidance 4."""
+        device = next(self.module.parameters()).device
+        scheduler = DDIMScheduler.from_config(SCHEDULER.config)
+        scheduler.set_timesteps(25)
+        count = len(self.shown)
+        x = torch.stack([
+            torch.randn(LATENT_CHANNELS, SIDE // 8, SIDE // 8, generator=torch.Generator().manual_seed(k))
+            for k in range(count)
+        ]).to(device)  # fmt: skip
+        context = self.module.encoder(self._tokens([*self.shown, *[""] * count]).to(device)).last_hidden_state
+        for t in scheduler.timesteps:
+            both = torch.cat([x, x]).contiguous(memory_format=torch.channels_last)
+            asked, plain = self.module.unet(both, t, context).sample.float().chunk(2)
+            x = scheduler.step(plain + 4 * (asked - plain), int(t), x).prev_sample  # type: ignore[union-attr]
+        pixels = (
+            self.vae.to(device)
+            .decode((x / self.cache.scale).contiguous(memory_format=torch.channels_last))
+            .sample
+        )  # type: ignore
+        return to_grid(pixels, 12)
+
+
+SHOWN = [
+    "three red apples on a blue background", "a cat", "cat face on red", "a drawing of a cat, red background",
+    "a rocket under a night sky with stars", "a penguin in the snow", "a dog to the left of a tree on grass",
+    "two bananas on a purple background", "a pixel art frog on yellow", "a house above a car on white",
+    "a pencil sketch of a lion", "a neon guitar",
+]  # fmt: skip
