@@ -243,6 +243,7 @@ class Worker:
         self._accounts.pop(job.id, None)
         with self._changed:
             self._line.remove(job)
+            self._nudged = True  # whoever stood behind it may start now
         self._end(job, ending)
 
 

@@ -12,7 +12,7 @@ from pipelines import Recipe
 
 @dataclass
 class Network:
-    """Sees every call: ``before(rows, context)`` may raise or wait, ``after(answer, context)`` may change it."""
+    """Sees every call: ``before(rows, context)`` may raise or wait, ``after(answer, context)`` change it."""
 
     calls: list[int] = field(default_factory=list)  # rows of each
     before: Callable[[int, Tensor], None] = lambda rows, context: None

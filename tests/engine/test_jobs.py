@@ -1,0 +1,284 @@
+"""A job's life: who follows it, how it is found again, how it ends, and that its pictures are kept first."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from torch import Tensor
+
+from engine import Cancelled, Done, Engine, Event, Failed, JobCancelled, JobFailed, Progress, Queued
+from engine.job import Job
+from gallery import Gallery, read_recipe
+from models import Parts
+from pipelines import Recipe, RecipeError
+from tests.engine.conftest import Network
+
+
+@pytest.fixture
+def engine(tiny: Parts) -> Iterator[Engine]:
+    with Engine(lambda name: tiny, rows=8) as running:
+        yield running
+
+
+def ends(events: list[Event]) -> Event:
+    *before, last = events
+    assert all(isinstance(event, Queued | Progress) for event in before)
+    return last
+
+
+def test_events_count_up_to_the_end(engine: Engine, a_recipe: Callable[..., Recipe]):
+    events = list(engine.submit(a_recipe(steps=6, count=2)).events())
+    last = ends(events)
+    assert isinstance(last, Done) and [image.size for image in last.entries] == [(64, 64)] * 2
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert {event.of for event in progress} == {12}
+    steps = [event.step for event in progress]
+    assert steps == sorted(set(steps)) and steps[-1] == 12
+    assert all(event.eta is None or event.eta >= 0 for event in progress)
+    assert progress[-1].eta == 0
+
+
+def test_a_preview_comes_at_most_twice_a_second(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe]
+):
+    network.before = lambda rows, context: time.sleep(0.1)
+    started = time.monotonic()
+    previews = {
+        id(event.preview): event.preview
+        for event in engine.submit(a_recipe(steps=15, width=128)).events()
+        if isinstance(event, Progress) and event.preview is not None
+    }
+    assert 2 <= len(previews) <= (time.monotonic() - started) / 0.5 + 1
+    assert {preview.size for preview in previews.values()} == {(128, 64)}
+
+
+def test_a_late_follower_sees_the_newest_state_and_the_end(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe]
+):
+    third, go = threading.Event(), threading.Event()
+
+    def wait_in_the_third_call(rows: int, context: Tensor) -> None:
+        if len(network.calls) == 3:
+            third.set()
+            assert go.wait(30)
+
+    network.before = wait_in_the_third_call
+    job = engine.submit(a_recipe(steps=5))
+    assert third.wait(30)
+    late = job.events()
+    first = next(late)
+    assert isinstance(first, Progress) and (first.step, first.of) == (2, 5)
+    go.set()
+    assert isinstance(ends(list(late)), Done)
+    assert [type(event) for event in job.events()] == [Done]
+
+
+def test_many_followers_all_see_the_end(engine: Engine, a_recipe: Callable[..., Recipe]):
+    job = engine.submit(a_recipe(steps=8))
+    with ThreadPoolExecutor(8) as followers:
+        endings = list(followers.map(lambda _: list(job.events())[-1], range(8)))
+    assert endings == [job.event] * 8
+
+
+def test_a_slow_follower_skips_what_is_out_of_date():
+    job = Job(Recipe(), "a", lambda job: None)
+    following = job.events()
+    next(following)
+    for step in range(1000):
+        job.tell(Progress(step, 1000))
+    job.tell(Failed("no", "hint"))
+    assert list(following) == [Failed("no", "hint")]
+
+
+def test_nothing_follows_the_end():
+    job = Job(Recipe(), "a", lambda job: None)
+    assert job.tell(Cancelled()) and not job.tell(Done(())) and not job.tell(Progress(1, 2))
+    assert job.state == "cancelled"
+
+
+def test_a_job_is_found_by_its_id_and_by_its_user(engine: Engine, a_recipe: Callable[..., Recipe]):
+    first, second = engine.submit(a_recipe(), user="a"), engine.submit(a_recipe(), user="a")
+    assert len({first.id, second.id}) == 2 and min(len(first.id), len(second.id)) >= 24
+    first.result(30), second.result(30)
+    assert engine.job(first.id) is first
+    assert engine.job("x" + first.id[1:]) is None
+    assert set(engine.jobs("a")) == {first, second} and engine.jobs("b") == []
+
+
+def test_only_the_newest_ended_jobs_are_kept(tiny: Parts, a_recipe: Callable[..., Recipe]):
+    with Engine(lambda name: tiny, ended_kept=2) as engine:
+        jobs = [engine.submit(a_recipe(steps=1)) for _ in range(4)]
+        for job in jobs:
+            job.result(30)
+        assert len(engine.jobs("local")) == 2
+
+
+def test_waiting_jobs_know_their_place(tiny: Parts, a_recipe: Callable[..., Recipe]):
+    engine = Engine(lambda name: tiny)
+    jobs = [engine.submit(a_recipe()) for _ in range(3)]
+    assert [job.event for job in jobs] == [Queued(0), Queued(1), Queued(2)]
+    engine.close()
+
+
+def test_a_place_in_line_gets_better_and_an_estimate_comes(
+    tiny: Parts, network: Network, a_recipe: Callable[..., Recipe]
+):
+    network.before = lambda rows, context: time.sleep(0.1)
+    with Engine(lambda name: tiny, rows=2) as engine:
+        jobs = [engine.submit(a_recipe(steps=15)) for _ in range(3)]
+        waits = [event for event in jobs[2].events() if isinstance(event, Queued)]
+    places = [event.position for event in waits]
+    assert places == sorted(places, reverse=True) and places[-1] == 0 < places[0]
+    assert waits[-1].eta is not None and 0.5 < waits[-1].eta < 30
+
+
+# Cancelling
+
+
+def test_a_waiting_job_is_cancelled_at_once(tiny: Parts, network: Network, a_recipe: Callable[..., Recipe]):
+    engine = Engine(lambda name: tiny)
+    job = engine.submit(a_recipe())
+    job.cancel()
+    assert job.event == Cancelled()
+    with engine, pytest.raises(JobCancelled):
+        job.result(30)
+    assert network.calls == []
+
+
+def test_a_drawing_job_stops_at_the_next_step_and_others_do_not_notice(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe]
+):
+    jobs: list[Job] = []
+
+    def cancel_in_the_third_call(rows: int, context: Tensor) -> None:
+        if len(network.calls) == 3:
+            jobs[0].cancel()
+
+    network.before = cancel_in_the_third_call
+    jobs.append(engine.submit(a_recipe(steps=30)))
+    other = engine.submit(a_recipe(steps=30, seed=1), user="other")
+    with pytest.raises(JobCancelled):
+        jobs[0].result(30)
+    other.result(30)
+    rows_of_the_cancelled = sum(network.calls) - 2 * 30
+    assert rows_of_the_cancelled <= 2 * 3
+    jobs[0].cancel()
+    assert jobs[0].event == Cancelled()
+
+
+def test_pictures_finished_before_a_cancel_stay(
+    tiny: Parts, network: Network, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    gallery, jobs = Gallery(tmp_path), []
+
+    def cancel_when_one_is_saved(rows: int, context: Tensor) -> None:
+        if len(network.calls) > 4:
+            while not jobs[0].entries:
+                time.sleep(0.01)
+            jobs[0].cancel()
+
+    network.before = cancel_when_one_is_saved
+    engine = Engine(lambda name: tiny, gallery, rows=2)
+    jobs.append(engine.submit(a_recipe(count=5)))
+    with engine, pytest.raises(JobCancelled):
+        jobs[0].result(30)
+    assert len(jobs[0].entries) == len(gallery.find()) == 1
+    gallery.close()
+
+
+def test_closing_cancels_what_is_open(tiny: Parts, network: Network, a_recipe: Callable[..., Recipe]):
+    network.before = lambda rows, context: time.sleep(0.05)
+    engine = Engine(lambda name: tiny, rows=2).start()
+    jobs = [engine.submit(a_recipe(steps=100)) for _ in range(3)]
+    endings = ThreadPoolExecutor(3).map(lambda job: list(job.events())[-1], jobs)
+    while not network.calls:
+        time.sleep(0.01)
+    engine.close()
+    assert list(endings) == [Cancelled()] * 3
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("atelier-worker")]
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.submit(a_recipe())
+
+
+def test_a_result_can_be_waited_for_only_so_long(tiny: Parts, a_recipe: Callable[..., Recipe]):
+    engine = Engine(lambda name: tiny)
+    with pytest.raises(TimeoutError, match="queued"):
+        engine.submit(a_recipe()).result(0.01)
+    engine.close()
+
+
+# Keeping
+
+
+class LookingGallery(Gallery):
+    """Notes whether a job had ended when its pictures came."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.jobs: list[Job] = []
+        self.ended_before: list[bool] = []
+
+    def add(self, image: Image.Image, recipe: Recipe, parents=()):
+        self.ended_before.append(any(job.ended for job in self.jobs))
+        return super().add(image, recipe, parents)
+
+
+def test_every_picture_is_in_the_gallery_before_done(
+    tiny: Parts, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    gallery = LookingGallery(tmp_path)
+    engine = Engine(lambda name: tiny, gallery)
+    gallery.jobs.append(engine.submit(a_recipe(count=3, seed=40)))
+    with engine:
+        entries = gallery.jobs[0].result(30)
+    assert gallery.ended_before == [False] * 3
+    assert [entry.recipe.seed for entry in entries] == [40, 41, 42]
+    assert [read_recipe(entry.path) for entry in entries] == list(a_recipe(count=3, seed=40).each())
+    assert {entry.id for entry in gallery.find()} == {entry.id for entry in entries}
+    gallery.close()
+
+
+class FullGallery(Gallery):
+    def add(self, image: Image.Image, recipe: Recipe, parents=()):
+        raise OSError(28, "No space left on device")
+
+
+def test_a_full_disk_fails_the_job_and_not_the_engine(
+    tiny: Parts, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    with Engine(lambda name: tiny, FullGallery(tmp_path)) as engine:
+        for _ in range(2):
+            with pytest.raises(JobFailed, match="No space left on device"):
+                engine.submit(a_recipe()).result(30)
+
+
+# Refusing
+
+
+def test_what_a_loaded_model_cannot_draw_is_refused_at_once(engine: Engine, a_recipe: Callable[..., Recipe]):
+    engine.submit(a_recipe()).result(30)
+    with pytest.raises(RecipeError, match="^Prompt: got 400"):
+        engine.submit(a_recipe(prompt="cat " * 200))
+
+
+def test_what_a_model_cannot_draw_fails_once_it_is_loaded(engine: Engine, a_recipe: Callable[..., Recipe]):
+    bad, good = engine.submit(a_recipe(prompt="cat " * 200)), engine.submit(a_recipe())
+    with pytest.raises(JobFailed, match="^Prompt: got 400"):
+        bad.result(30)
+    assert good.result(30)
+
+
+def test_prompts_are_never_logged(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe], caplog: pytest.LogCaptureFixture
+):
+    def fail(rows: int, context: Tensor) -> None:
+        raise KeyError("a secret prompt")
+
+    network.before = fail
+    with pytest.raises(JobFailed, match="KeyError"):
+        engine.submit(a_recipe(prompt="a secret prompt")).result(30)
+    assert "KeyError" in caplog.text and "secret" not in caplog.text
