@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from models.hardware import best_device, best_dtype
 from models.parts import Parts
@@ -38,15 +39,15 @@ def load(
     folder = _find(name, download)
     try:
         return _load_folder(folder, Path(name).name, device, dtype)
-    except (OSError, ValueError, KeyError) as error:
-        if isinstance(error, ModelError):
-            raise
+    except ModelError:
+        raise
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"Model {name!r} cannot be loaded: {error}") from error
 
 
 def _find(name: str, download: bool) -> Path:
     path = STARTER if name == "starter" else Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():
         return path
     if path.suffix.lower() in PICKLES:
         raise ModelError(f"Model {name!r} is a pickle, which can run any program; allowed: safetensors.")

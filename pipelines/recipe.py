@@ -133,7 +133,7 @@ class Recipe(BaseModel):
     def _fits(cls, value: int, info: ValidationInfo) -> int:
         pixels = info.data.get("width", 0) * info.data.get("height", 0)
         if value * pixels > MAX_PIXELS:
-            raise ValueError(f"got {value} pictures of this size; allowed: at most {MAX_PIXELS // pixels}.")
+            raise ValueError(f"got {value} such pictures; allowed: at most {MAX_PIXELS // pixels}.")
         return value
 
     @classmethod

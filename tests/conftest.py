@@ -1,19 +1,23 @@
 """Fixtures every room shares."""
 
 import os
-from pathlib import Path
-
-import pytest
-import torch
 
 os.environ["HF_HUB_OFFLINE"] = (
     "1"  # before anything imports the hub's client: no test reaches for the network
 )
 
-torch.set_num_threads(1)  # the test models are so small that a second thread costs more than it gives
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
 
 from models import Parts, load
 from tests.tiny import write_tiny
+
+hypothesis.settings.register_profile("house", deadline=None)  # the machine may be busy with other work
+hypothesis.settings.load_profile("house")
+torch.set_num_threads(1)  # the test models are so small that a second thread costs more than it gives
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def write_tiny(folder: Path, **scheduler: object) -> Path:
     settings = {
         "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
         "prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing",
-        "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 0,
+        "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1,
     }  # fmt: skip
     pipeline = StableDiffusionPipeline(
         vae=AutoencoderKL(

@@ -23,7 +23,7 @@ class Schedule:
     def __call__(self, table: Table, steps: int) -> list[Level]:
         """Raises ``ValueError`` when ``steps`` is not between 1 and the number of levels in the table."""
         if not 1 <= steps <= len(table.levels):
-            raise ValueError(f"steps must be from 1 to {len(table.levels)}, got {steps}.")
+            raise ValueError(f"got {steps}; allowed: from 1 to {len(table.levels)} steps.")
         return self.run(table, steps)
 
 

@@ -15,7 +15,7 @@ def model(table: Table, steps: int) -> list[Level]:
             picked = [round(i * (count - 1) / max(steps - 1, 1)) for i in reversed(range(steps))]
     if picked[0] >= count:
         raise ValueError(
-            f"steps: {steps} leading steps with offset {table.offset} run past {count} timesteps."
+            f"got {steps}; with offset {table.offset} they run past the {count} timesteps; allowed: fewer."
         )
     return [table.levels[t] for t in picked] + [CLEAN]
 

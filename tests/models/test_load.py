@@ -1,0 +1,162 @@
+"""Loading: what comes back, and a plain sentence for everything that cannot be."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from models import ModelError, Parts, load
+from tests.tiny import write_tiny
+
+FAST_CPU = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
+
+
+@pytest.fixture
+def copy(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "copy"))
+
+
+def test_what_loading_gives(tiny: Parts) -> None:
+    assert (tiny.name, tiny.family) == ("tiny", "stable-diffusion")
+    assert (tiny.latent_channels, tiny.scale_factor, tiny.size_multiple) == (4, 8, 8)
+    assert tiny.native_size == (64, 64)
+    assert tiny.defaults == {"width": 64, "height": 64}
+    assert len(tiny.levels) == 1000
+    assert tiny.levels[-1] == (0.0, 1.0)
+    assert tiny.text_limit == 77
+    assert tiny.tokens("a cat") == 5  # begin, "a", "ca", "t", end
+
+
+def test_the_answers_have_their_shapes(tiny: Parts) -> None:
+    context = tiny.encode_text(["a cat", ""])
+    assert context.shape == (2, 77, 32)
+    x = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(0))
+    x0 = tiny.denoise(x, [tiny.levels[-1], tiny.levels[10]], context)
+    assert (x0.shape, x0.dtype) == (x.shape, torch.float32)
+    pixels = tiny.decode(x0)
+    assert (pixels.shape, pixels.dtype) == ((2, 3, 64, 128), torch.float32)
+    assert tiny.preview(x0).shape == (2, 3, 8, 16)
+
+
+def test_rows_at_different_levels_are_answered_as_alone(tiny: Parts) -> None:
+    """To 1e-5 of values of size 1: a matrix product may sum in another order in a larger batch."""
+    context = tiny.encode_text(["a cat", "a dog", ""])
+    x = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    levels = [tiny.levels[-1], tiny.levels[500], tiny.levels[3]]
+    whole = tiny.denoise(x, levels, context)
+    for k in range(3):
+        alone = tiny.denoise(x[[k]], [levels[k]], context[[k]])
+        torch.testing.assert_close(whole[[k]], alone, rtol=0, atol=1e-5)
+
+
+def test_bfloat16_answers_are_near_float32(tiny: Parts, tiny_folder: Path) -> None:
+    half = load(str(tiny_folder), device="cpu", dtype=torch.bfloat16)
+    assert (half.dtype, half.unet.dtype) == (torch.bfloat16, torch.bfloat16)
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    levels, context = [tiny.levels[600]], tiny.encode_text(["a cat"])
+    exact = tiny.denoise(x, levels, context)
+    assert (half.denoise(x, levels, context) - exact).std() < 0.02 * exact.std()
+
+
+def test_bfloat16_is_chosen_only_where_the_cpu_multiplies_it(tiny_folder: Path) -> None:
+    chosen = load(str(tiny_folder), device="cpu").dtype
+    assert chosen == (torch.bfloat16 if FAST_CPU else torch.float32)
+
+
+def test_a_text_over_the_limit_is_refused(tiny: Parts) -> None:
+    with pytest.raises(ValueError, match="got a text of 102 tokens; allowed: 77"):
+        tiny.encode_text(["fine", "x" * 100])
+
+
+def test_the_hash_names_the_content(tiny: Parts, copy: Path) -> None:
+    assert load(str(copy)).sha256 == tiny.sha256
+    weights = copy / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors["conv_in.bias"][0] += 1
+    save_file(tensors, weights, {"format": "pt"})
+    assert load(str(copy)).sha256 != tiny.sha256
+
+
+def test_atelier_json_gives_defaults_and_size(copy: Path) -> None:
+    (copy / "atelier.json").write_text(json.dumps({"defaults": {"steps": 12}, "native_size": [128, 64]}))
+    parts = load(str(copy))
+    assert parts.native_size == (128, 64)
+    assert parts.defaults == {"width": 128, "height": 64, "steps": 12}
+
+
+def test_half_precision_variants_load(copy: Path) -> None:
+    for name in ("unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"):
+        (copy / f"{name}.safetensors").rename(copy / f"{name}.fp16.safetensors")
+    assert load(str(copy)).unet.config.sample_size == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere", "'nowhere' was not found; allowed: 'starter', a folder, or a hub id"),
+        ("model.ckpt", "is a pickle"),
+        ("model.safetensors", "single file"),
+        ("someone/something", "not on this machine; load it with download=True"),
+        ("", "was not found"),
+    ],
+)
+def test_names_that_lead_nowhere(name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load(name)
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"no model_index\.json"):
+        load(str(tmp_path))
+
+
+def test_another_family_is_named(copy: Path) -> None:
+    (copy / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    with pytest.raises(ModelError, match="holds a FluxPipeline; allowed: StableDiffusionPipeline"):
+        load(str(copy))
+
+
+def test_a_missing_part_is_named(copy: Path) -> None:
+    shutil.rmtree(copy / "vae")
+    with pytest.raises(ModelError, match="lacks vae"):
+        load(str(copy))
+
+
+def test_pickles_are_refused(copy: Path) -> None:
+    (copy / "unet" / "diffusion_pytorch_model.safetensors").rename(
+        copy / "unet" / "diffusion_pytorch_model.bin"
+    )
+    with pytest.raises(ModelError, match="only pickles, which can run any program; allowed: safetensors"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize(
+    "file", ["unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"]
+)
+def test_missing_weights_are_not_invented(copy: Path, file: str) -> None:
+    tensors = load_file(copy / file)
+    gone = sorted(tensors)[0]
+    del tensors[gone]
+    save_file(tensors, copy / file, {"format": "pt"})
+    with pytest.raises(ModelError, match="lacks 1 weights"):
+        load(str(copy))
+
+
+@pytest.mark.parametrize(
+    "file", ["unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"]
+)
+def test_a_torn_file_is_a_plain_error(copy: Path, file: str) -> None:
+    (copy / file).write_bytes((copy / file).read_bytes()[:500])
+    with pytest.raises(ModelError, match="cannot be loaded"):
+        load(str(copy))
+
+
+def test_an_unknown_scheduler_setting_is_a_plain_error(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "odd")
+    file = folder / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"beta_schedule": "sigmoid"}))
+    with pytest.raises(ModelError, match="got beta_schedule 'sigmoid'"):
+        load(str(folder))

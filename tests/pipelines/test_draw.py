@@ -1,0 +1,148 @@
+"""The story of a picture: what is asked for, in which order, and that the pictures are diffusers' own."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models import Parts, load
+from models.load import STARTER
+from models.torchvision_guard import guard_torchvision
+from pipelines import Recipe, RecipeError, answer, check, draw, text_to_image, to_images
+from pipelines.requests import Decode, EncodeText, Request, Step
+from schedulers import SAMPLERS, SCHEDULES, first_noise
+
+SMALL = {"width": 64, "height": 64}
+
+
+def tell(recipe: Recipe, parts: Parts) -> tuple[Tensor, list[Request]]:
+    """The pixels, and every request on the way."""
+    pipeline, requests, reply = text_to_image(recipe, parts), [], None
+    while True:
+        try:
+            requests.append(pipeline.send(reply))
+        except StopIteration as done:
+            return done.value, requests
+        reply = answer(requests[-1], parts)
+
+
+def psnr(ours: Tensor, theirs: Tensor) -> float:
+    """In decibels, of pixels in [-1, 1]."""
+    return -10 * torch.log10((ours - theirs).square().mean() / 4).item()
+
+
+def diffusers_draws(parts: Parts, recipe: Recipe) -> Tensor:
+    guard_torchvision()
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    pipeline = StableDiffusionPipeline.from_pretrained(parts.folder, torch_dtype=torch.float32)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
+    made: Any = pipeline(
+        recipe.prompt, negative_prompt=recipe.negative, num_inference_steps=recipe.steps,
+        guidance_scale=recipe.guidance, width=recipe.width, height=recipe.height,
+        num_images_per_prompt=recipe.count, output_type="pt",
+        latents=first_noise([each.seed for each in recipe.each()], shape),
+    )  # fmt: skip
+    return made.images * 2 - 1
+
+
+def test_the_tiny_model_draws_what_diffusers_draws(tiny: Parts) -> None:
+    recipe = Recipe(
+        prompt="a cat", negative="dog", sampler="ddim", steps=10, guidance=5, seed=7, count=2, **SMALL
+    )
+    ours, _ = tell(recipe, tiny)
+    assert ours.std() > 0.05
+    assert psnr(ours, diffusers_draws(tiny, recipe)) > 60
+
+
+@pytest.mark.skipif(not (STARTER / "model_index.json").exists(), reason="the starter is not trained yet")
+def test_the_starter_draws_what_diffusers_draws() -> None:
+    parts = load("starter", device="cpu", dtype=torch.float32)
+    recipe = Recipe(prompt="a red apple on a blue background", sampler="ddim", steps=12, guidance=3, seed=1)
+    recipe = recipe.model_copy(update={"width": parts.native_size[0], "height": parts.native_size[1]})
+    assert psnr(tell(recipe, parts)[0], diffusers_draws(parts, recipe)) >= 40
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_picture_k_of_a_batch_is_the_recipe_of_seed_plus_k(sampler: str, tiny: Parts) -> None:
+    """To 60 dB: in a larger batch the network's sums may run in another order, nothing else differs."""
+    recipe = Recipe(prompt="a cat", sampler=sampler, steps=5, seed=11, count=3, **SMALL)
+    together, _ = tell(recipe, tiny)
+    for k, one in enumerate(recipe.each()):
+        assert psnr(together[[k]], tell(one, tiny)[0]) > 60
+    assert psnr(together[[0]], together[[1]]) < 40
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_works_with_every_schedule_from_pure_noise(
+    sampler: str, schedule: str, steps: int, tiny: Parts
+) -> None:
+    pixels, requests = tell(Recipe(sampler=sampler, schedule=schedule, steps=steps, **SMALL), tiny)
+    assert pixels.isfinite().all()
+    assert pixels.std() > 0.01
+    (latents,) = [r.latents for r in requests if isinstance(r, Decode)]
+    assert latents.isfinite().all()
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_is_asked_for_and_in_which_order(sampler: str, tiny: Parts) -> None:
+    recipe = Recipe(prompt="a cat", negative="dog", sampler=sampler, steps=4, count=2, **SMALL)
+    _, requests = tell(recipe, tiny)
+    assert requests[0] == EncodeText(("a cat", "dog"))
+    assert isinstance(requests[-1], Decode)
+    steps = [r for r in requests if isinstance(r, Step)]
+    assert [(step.index, step.of) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert all(step.x0.shape == (2, 4, 8, 8) for step in steps)
+    calls = [r for r in requests if isinstance(r, tuple)]
+    # Heun evaluates twice but where a step begins at pure noise or ends at none.
+    assert len(calls) == (6 if sampler == "heun" else 4)
+    assert all(len(branches) == 2 and branches[0].x is branches[1].x for branches in calls)
+    assert not torch.equal(calls[0][0].context, calls[0][1].context)
+
+
+def test_guidance_one_asks_the_prompt_alone(tiny: Parts) -> None:
+    plain, requests = tell(Recipe(prompt="a cat", negative="dog", guidance=1, steps=3, **SMALL), tiny)
+    assert all(len(r) == 1 for r in requests if isinstance(r, tuple))
+    other, _ = tell(Recipe(prompt="a cat", negative="ox", guidance=1, steps=3, **SMALL), tiny)
+    assert torch.equal(plain, other)
+
+
+def test_prompt_negative_seed_and_rescale_each_change_the_picture(tiny: Parts) -> None:
+    base = Recipe(prompt="a cat", steps=3, **SMALL)
+    first, _ = tell(base, tiny)
+    assert torch.equal(first, tell(base, tiny)[0])
+    for change in ({"prompt": "dog"}, {"negative": "dog"}, {"seed": 1}, {"rescale": 0.7}, {"guidance": 9.0}):
+        assert not torch.equal(first, tell(base.model_copy(update=change), tiny)[0]), change
+
+
+def test_draw_gives_rgb_images_of_the_asked_size(tiny: Parts) -> None:
+    made = draw(Recipe(prompt="a cat", steps=2, count=2, width=96, height=64), tiny)
+    assert [(image.mode, image.size) for image in made] == [("RGB", (96, 64))] * 2
+
+
+def test_pixels_become_bytes_by_rounding() -> None:
+    row = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]).expand(1, 3, 1, 5)
+    assert np.asarray(to_images(row)[0])[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+
+
+def test_a_prompt_over_the_encoders_length_is_refused_before_anything_runs(tiny: Parts) -> None:
+    long = Recipe(prompt="x" * 76, **SMALL)
+    with pytest.raises(RecipeError, match="Prompt: got 76 words and word pieces; allowed: 75"):
+        text_to_image(long, tiny)
+    with pytest.raises(RecipeError, match="Negative prompt: got 76"):
+        check(Recipe(negative="x" * 76, **SMALL), tiny)
+    check(Recipe(prompt="x" * 75, **SMALL), tiny)
+
+
+def test_more_steps_than_the_model_has_levels_are_refused(tiny: Parts) -> None:
+    table = replace(tiny.table, levels=tiny.levels[::100])
+    short = replace(tiny, parametrisation=replace(tiny.parametrisation, table=table))
+    with pytest.raises(RecipeError, match="Steps: got 20; allowed: from 1 to 10 steps"):
+        check(Recipe(steps=20, **SMALL), short)

@@ -1,0 +1,132 @@
+"""A recipe survives JSON; a bad value is one sentence with the field, what was got and what is allowed."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pipelines.recipe import CHOICES, MAX_SEED, Recipe, RecipeError, fields, random_seed
+from schedulers import SAMPLERS
+
+SPECS = {spec.name: spec for spec in fields()}
+text = st.text(max_size=200)
+sizes = st.integers(8, 64).map(lambda k: 8 * k)
+recipes = st.builds(
+    Recipe,
+    model=st.text(min_size=1, max_size=50),
+    prompt=text,
+    negative=text,
+    sampler=st.sampled_from(sorted(SAMPLERS)),
+    schedule=st.sampled_from(sorted(CHOICES["schedule"])),
+    steps=st.integers(1, 150),
+    guidance=st.floats(0, 30),
+    rescale=st.floats(0, 1),
+    width=sizes,
+    height=sizes,
+    seed=st.integers(0, MAX_SEED),
+    count=st.integers(1, 16),
+)
+
+
+@given(recipes)
+def test_json_keeps_everything(recipe: Recipe) -> None:
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert Recipe.read(recipe.model_dump()) == recipe
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats() | text
+
+
+@given(st.dictionaries(st.sampled_from([*SPECS, "other"]), values))
+def test_any_values_give_a_recipe_or_a_recipe_error(values: dict[str, Any]) -> None:
+    try:
+        assert isinstance(Recipe.read(values), Recipe)
+    except RecipeError as error:
+        assert "allowed: " in str(error) or "takes no eta" in str(error)
+
+
+@given(st.text(max_size=50) | st.binary(max_size=20).map(lambda raw: raw.decode("latin-1")))
+def test_any_text_is_a_recipe_error(words: str) -> None:
+    assume(not words.strip().startswith("{"))  # "{}" is a recipe
+    with pytest.raises(RecipeError, match="allowed: a JSON object"):
+        Recipe.from_json(words)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"steps": 0}, "Steps: got 0; allowed: a whole number from 1 to 150."),
+        ({"steps": 2.5}, "Steps: got 2.5; allowed: a whole number from 1 to 150."),
+        ({"steps": "20"}, "Steps: got '20'; allowed: a whole number from 1 to 150."),
+        ({"seed": True}, "Seed: got True; allowed: a whole number from 0 to 4294967295."),
+        ({"guidance": 1e9}, "Guidance: got 1000000000.0; allowed: a number from 0 to 30."),
+        ({"guidance": float("nan")}, "Guidance: got nan; allowed: a number from 0 to 30."),
+        ({"width": 9}, "Width: got 9; allowed: a whole number from 64 to 2048 that is a multiple of 8."),
+        ({"width": 100}, "Width: got 100; allowed: a whole number from 64 to 2048 that is a multiple of 8."),
+        ({"model": ""}, "Model: got ''; allowed: text of 1 to 256 characters."),
+        ({"guidance_rule": "apg"}, "Guidance rule: got 'apg'; allowed: one of cfg."),
+        ({"eta": 0.5}, "Eta: DPM++ 2M takes no eta, got 0.5; leave it empty."),
+        ({"sampler": "ddim", "eta": 2}, "Eta: got 2; allowed: a number from 0 to 1, or empty."),
+        ({"version": 2}, "Recipe version: got 2; allowed: 1 (this studio reads no other)."),
+        ({"height": 2048, "width": 2048, "count": 5}, "Count: got 5 such pictures; allowed: at most 4."),
+    ],
+)  # fmt: skip
+def test_the_sentence(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        Recipe.read(values)
+    assert str(error.value) == message
+
+
+def test_a_long_value_is_cut_and_its_length_told() -> None:
+    with pytest.raises(RecipeError) as error:
+        Recipe.read({"prompt": "x" * 10_000})
+    cut = "x" * 39
+    assert (
+        str(error.value)
+        == f"Prompt: got '{cut}… (10000 characters); allowed: text of at most 4000 characters."
+    )
+
+
+def test_every_bad_field_is_named_at_once() -> None:
+    with pytest.raises(RecipeError, match=r"Sampler: got 'foo'.*Steps: got 0.*setting 'colour'"):
+        Recipe.read({"sampler": "foo", "steps": 0, "colour": "red"})
+
+
+@pytest.mark.parametrize("words", ["", "{", "[1]", "3", "null", '"steps"'])
+def test_what_is_no_object_of_settings(words: str) -> None:
+    with pytest.raises(RecipeError, match="allowed: a JSON object of settings"):
+        Recipe.from_json(words)
+
+
+def test_a_recipe_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Recipe().steps = 3  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_declarations_describe_every_field() -> None:
+    assert list(SPECS) == [name for name in Recipe.model_fields if name != "version"]
+    assert all(spec.label and spec.help for spec in SPECS.values())
+    steps, eta, sampler = SPECS["steps"], SPECS["eta"], SPECS["sampler"]
+    assert (steps.type, steps.minimum, steps.maximum, steps.step, steps.default) == (int, 1, 150, 1, 20)
+    assert (eta.type, eta.optional, eta.default) == (float, True, None)
+    assert sampler.choices == tuple(SAMPLERS.values())
+    assert all(spec.step for spec in SPECS.values() if spec.type is not str)
+    assert Recipe.read({spec.name: spec.default for spec in SPECS.values()}) == Recipe()
+
+
+def test_each_picture_is_a_recipe_of_its_own() -> None:
+    made = Recipe(seed=MAX_SEED, count=3).each()
+    assert [(one.seed, one.count) for one in made] == [(MAX_SEED, 1), (0, 1), (1, 1)]
+
+
+def test_random_seeds_are_allowed_and_differ() -> None:
+    seeds = {random_seed() for _ in range(20)}
+    assert len(seeds) > 15
+    assert all(Recipe(seed=seed).seed == seed for seed in seeds)
+
+
+def test_json_is_plain() -> None:
+    assert json.loads(Recipe(prompt="a").to_json())["prompt"] == "a"
