@@ -22,17 +22,18 @@ from ui.form import RANDOM, Form
 
 EXAMPLES = (
     "three red apples on a blue background",
-    "a cat on grass under a blue sky",
-    "a rocket under a night sky with stars",
-    "a banana left of a pear on pink",
+    "a cat on the grass",
+    "a rocket in a starry night",
+    "a banana left of a pear",
     "two penguins, watercolour",
-    "a sailboat at sea, pencil sketch",
+    "an owl, pixel art",
+    "a sailboat at sea",
+    "a fox, pencil sketch",
     "a guitar, neon",
 )
-HINT = (
-    '<p class="hint">Sizes are in pixels. Seed −1 is a new one each time; the one that was used is shown '
-    "below the picture, and ♻️ takes it over.</p>"
-)
+HINT = """<p class="hint">More steps are slower and a little more exact. Guidance is how strongly the prompt
+is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is shown below the picture, and ♻️
+takes it over; several pictures use the seeds that follow.</p>"""
 RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -92,17 +93,19 @@ class Create:
         form = self.form
         with gr.Row(elem_classes="pair"):
             form.make("model", info=None)
-            form.make("count", info="Picture k uses seed + k.")
+            form.make("count", info=None)
         with gr.Row(elem_classes="pair"):
-            form.make("steps", info="More is slower and a little more exact.")
-            form.make("guidance", info="How strongly the prompt is followed.")
-        with gr.Row(elem_classes="boxes"):
-            form.make("width", info=None, min_width=80)
-            self._swap = gr.Button("⇄", elem_id="swap", elem_classes="tool", min_width=40)
-            form.make("height", info=None, min_width=80)
-            form.make("seed", info=None, min_width=120)
-            self._die = gr.Button("🎲", elem_id="die", elem_classes="tool", min_width=40)
-            self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
+            form.make("steps", info=None)
+            form.make("guidance", info=None)
+        with gr.Row(elem_id="numbers"):
+            with gr.Row(elem_classes="boxes"):
+                form.make("width", info=None, min_width=40)
+                self._swap = gr.Button("⇄", elem_id="swap", elem_classes="tool", min_width=40)
+                form.make("height", info=None, min_width=40)
+            with gr.Row(elem_classes=["boxes", "seed"]):
+                form.make("seed", info=None, min_width=80)
+                self._die = gr.Button("🎲", elem_id="die", elem_classes="tool", min_width=40)
+                self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
         gr.HTML(HINT)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')

@@ -107,7 +107,9 @@ class Browse:
         readable = self._tile(entry) != BROKEN
         return {
             self._panel: gr.update(visible=True),
-            self._picture: gr.update(value=str(entry.path) if readable else None, visible=readable),
+            self._picture: gr.update(
+                value=str(entry.path) if readable else None, visible=readable, alt_text=_alt(entry.recipe)
+            ),
             self._recipe: show.details(entry),
             self._reuse: gr.update(visible=entry.recipe is not None),
             self._confirm: gr.update(visible=False),

@@ -64,7 +64,7 @@ def theme() -> Base:
         block_title_text_color_dark="*neutral_300",
         block_title_text_size="*text_sm",
         block_title_text_weight="600",
-        block_info_text_color="*neutral_500",
+        block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_400",
         block_info_text_size="*text_xs",
         input_background_fill="white",

@@ -1,0 +1,287 @@
+"""Create, in a real browser: draw, watch, interrupt, come back, restore, and every mistake a person makes."""
+
+import io
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from gallery import read_recipe
+from pipelines.recipe import Recipe
+from tests.e2e.studio import Studio
+from tests.gallery.test_pictures import header_only_png
+
+pytestmark = pytest.mark.e2e
+
+FIELDS = {"steps": "input[type=number]", "guidance": "input[type=number]", "rescale": "input[type=number]"}
+
+
+def box(page: Page, name: str):
+    """The element one types the field into."""
+    kind = {"prompt": "textarea", "negative": "textarea"}.get(name, "input")
+    return page.locator(f"#field-{name} {FIELDS.get(name, kind)}").first
+
+
+def fill(page: Page, **values: object) -> None:
+    for name, value in values.items():
+        box(page, name).fill(str(value))
+
+
+def value(page: Page, name: str) -> str:
+    return box(page, name).input_value()
+
+
+def draw(page: Page, prompt: str, **values: object) -> Recipe:
+    """Generate, wait for the picture, and read the recipe out of the very file that the page shows."""
+    fill(page, prompt=prompt, **values)
+    page.click("#generate")
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    return shown_recipe(page)
+
+
+def shown_recipe(page: Page) -> Recipe:
+    source = page.locator("#results .preview img, #results img").first.get_attribute("src")
+    assert source
+    file = io.BytesIO(page.request.get(source).body())
+    with Image.open(file) as image:
+        return Recipe.from_json(image.info["atelier"])
+
+
+def start_long(page: Page, prompt: str = "a long one") -> None:
+    fill(page, prompt=prompt, steps=150, count=16)
+    page.click("#generate")
+    page.locator("#stage .frame img").wait_for(timeout=120_000)
+
+
+def step(page: Page) -> int:
+    said = page.locator("#stage .said").inner_text()
+    found = re.search(r"Step (\d+) of", said)
+    return int(found[1]) if found else -1
+
+
+def until(check: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def test_a_picture_is_drawn_saved_and_shown_with_its_recipe(page: Page, studio: Studio) -> None:
+    page.get_by_role("button", name="a cat on the grass").click()
+    expect(box(page, "prompt")).to_have_value("a cat on the grass")
+    fill(page, steps=4, negative="dogs")
+    page.click("#generate")
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    recipe = shown_recipe(page)
+    assert (recipe.prompt, recipe.negative, recipe.steps) == ("a cat on the grass", "dogs", 4)
+    assert page.locator("#caption b").inner_text() == str(recipe.seed)  # the seed that was really used
+    assert value(page, "seed") == "-1"
+    [download] = page.locator("#results a[download]").all() or [None]
+    if download is not None:
+        with page.expect_download() as started:
+            download.click()
+        assert read_recipe(started.value.path()) == recipe
+
+
+def test_the_seed_that_was_used_can_be_taken_over(page: Page) -> None:
+    first = draw(page, "again", steps=2)
+    page.click("#recycle")
+    expect(box(page, "seed")).to_have_value(str(first.seed))
+    second = draw(page, "again", steps=3)
+    assert second.seed == first.seed
+    page.click("#die")
+    expect(box(page, "seed")).to_have_value("-1")
+
+
+def test_several_pictures_use_the_seeds_that_follow(page: Page) -> None:
+    recipe = draw(page, "two of them", steps=2, count=2, seed=40)
+    assert (recipe.seed, recipe.count) == (40, 1)
+    page.locator("#results .thumbnails button, #results .thumbnail-small").nth(1).click()
+    expect(page.locator("#caption b")).to_have_text("41")
+
+
+def test_progress_is_shown_and_interrupt_stops(page: Page) -> None:
+    start_long(page)
+    expect(page.locator("#interrupt")).to_be_visible()
+    expect(page.locator("#generate")).to_be_hidden()
+    bar = page.locator("#stage [role=progressbar]")
+    assert bar.get_attribute("aria-valuemax") == str(150 * 16)
+    before = step(page)
+    until(lambda: step(page) > before)
+    assert page.title().endswith("% · Atelier")
+    page.click("#interrupt")
+    expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+    expect(page.locator("#generate")).to_be_visible()
+    assert page.title() == "Atelier"
+
+
+def test_keys_generate_and_interrupt(page: Page) -> None:
+    fill(page, prompt="by key", steps=150, count=16)
+    box(page, "prompt").press("Control+Enter")
+    expect(page.locator("#interrupt")).to_be_visible()
+    page.locator("#stage .frame img").wait_for(timeout=120_000)
+    page.keyboard.press("Escape")
+    expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+
+
+def test_a_number_being_typed_counts_when_the_key_generates(page: Page) -> None:
+    fill(page, prompt="typed")
+    box(page, "steps").fill("3")
+    box(page, "steps").press("Meta+Enter")
+    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    assert shown_recipe(page).steps == 3
+
+
+def test_a_reload_finds_the_settings_and_the_running_job(page: Page) -> None:
+    fill(page, negative="kept words", guidance=2.5, width=192)
+    start_long(page, "before the reload")
+    before = step(page)
+    page.reload()
+    page.locator("#stage .frame img").wait_for()
+    assert step(page) >= before
+    after = step(page)
+    until(lambda: step(page) > after)
+    assert value(page, "prompt") == "before the reload" and value(page, "negative") == "kept words"
+    assert (value(page, "steps"), value(page, "guidance"), value(page, "width")) == ("150", "2.5", "192")
+    page.click("#interrupt")
+    expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+
+
+def test_settings_survive_a_reload_before_anything_is_drawn(page: Page) -> None:
+    fill(page, prompt="not drawn yet", steps=33, seed=5)
+    page.wait_for_timeout(500)
+    page.reload()
+    expect(box(page, "prompt")).to_have_value("not drawn yet")
+    assert (value(page, "steps"), value(page, "seed")) == ("33", "5")
+
+
+def test_a_lost_connection_is_taken_up_again(page: Page) -> None:
+    start_long(page)
+    page.context.set_offline(True)
+    page.wait_for_timeout(4000)
+    before = step(page)
+    page.context.set_offline(False)
+    until(lambda: step(page) > before, 30)
+    page.click("#interrupt")
+    expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+
+
+def test_closing_the_page_does_not_stop_the_job(studio: Studio, browser: Browser) -> None:
+    before = studio.pictures()
+    page = browser.new_page()
+    page.goto(studio.url)
+    fill(page, prompt="left alone", steps=60)
+    page.click("#generate")
+    expect(page.locator("#interrupt")).to_be_visible()
+    page.close()
+    until(lambda: len(studio.pictures() - before) == 1, 120)
+
+
+RESTORED = {
+    "prompt": "a restored owl", "negative": "blur", "sampler": "DDIM", "schedule": "Karras", "steps": "7",
+    "guidance": "3.5", "rescale": "0.45", "eta": "0.25", "width": "192", "height": "64", "seed": "123456789",
+    "count": "3",
+}  # fmt: skip
+
+
+def assert_restored(page: Page) -> None:
+    expect(box(page, "prompt")).to_have_value("a restored owl")
+    page.locator("#advanced > button").click()
+    for name, wanted in RESTORED.items():
+        expect(box(page, name)).to_have_value(wanted)
+
+
+def test_a_picture_given_to_the_restore_box_restores_every_setting(page: Page, picture: Path) -> None:
+    page.locator("#restore input[type=file]").set_input_files(picture)
+    assert_restored(page)
+
+
+def test_a_picture_dropped_on_the_prompt_restores_every_setting(page: Page, picture: Path) -> None:
+    data = page.evaluate_handle(
+        """bytes => { const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], "given.png", {type: "image/png"})); return data; }""",
+        list(picture.read_bytes()),
+    )
+    page.dispatch_event("#field-prompt textarea", "drop", {"dataTransfer": data})
+    assert_restored(page)
+    page.wait_for_timeout(500)
+    page.reload()  # what was restored is kept like what was typed
+    expect(box(page, "prompt")).to_have_value("a restored owl")
+
+
+def test_what_could_not_be_restored_is_told(page: Page, tmp_path: Path) -> None:
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add_text(
+        "parameters", "a fox\nSteps: 9, Sampler: Euler a, CFG scale: 99, Seed: 3, Clip skip: 2, Model: x<b>y"
+    )
+    Image.new("RGB", (8, 8)).save(tmp_path / "other.png", pnginfo=info)
+    page.locator("#restore input[type=file]").set_input_files(tmp_path / "other.png")
+    expect(box(page, "prompt")).to_have_value("a fox")
+    said = page.locator("#notice .notice")
+    for part in ("Clip skip (2)", "Guidance: got 99", "x<b>y"):
+        expect(said).to_contain_text(part)
+    assert (value(page, "steps"), value(page, "seed"), value(page, "guidance")) == ("9", "3", "5")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("notes.txt", b"not a picture", "not a PNG, JPEG or WebP"),
+        ("bomb.png", header_only_png(30_000, 30_000), "at most 16.8 megapixels"),
+        ("torn.png", header_only_png(64, 64)[:60], "damaged"),
+    ],
+)
+def test_a_bad_upload_is_a_plain_message(page: Page, name: str, content: bytes, said: str) -> None:
+    fill(page, prompt="untouched")
+    page.locator("#restore input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+    )
+    expect(page.locator("#notice .notice")).to_contain_text(said)
+    assert value(page, "prompt") == "untouched"
+
+
+@pytest.mark.parametrize(
+    ("name", "typed", "said"),
+    [
+        ("steps", "0", "Steps: got 0; allowed: a whole number from 1 to 150"),
+        ("guidance", "1000000000", "Guidance: got 1000000000; allowed: a number from 0 to 30"),
+        ("width", "100", "Width: got 100; allowed: a whole number from 64 to 2048 that is a multiple of 8"),
+        ("height", "", "Height: got None; allowed: a whole number"),
+        ("seed", "-7", "Seed: got -7; allowed: a whole number from 0"),
+        ("prompt", "x" * 10_000, "(10000 characters); allowed: text of at most 4000 characters"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(page: Page, name: str, typed: str, said: str) -> None:
+    made = draw(page, "kept on the page", steps=1)
+    fill(page, **{name: typed})
+    box(page, name).press("Control+Enter")
+    expect(page.locator("#notice .notice")).to_contain_text(said)
+    assert shown_recipe(page) == made  # what was made is still there
+    fill(page, prompt="better", steps=1, guidance=5, width=128, height=128, seed=-1)
+    page.click("#generate")
+    expect(page.locator("#notice .notice")).to_have_count(0)
+    until(lambda: page.locator("#results").is_visible() and shown_recipe(page).prompt == "better")
+
+
+def test_an_empty_prompt_draws(page: Page) -> None:
+    assert draw(page, "", steps=1).prompt == ""
+
+
+def test_guidance_1_says_that_the_negative_prompt_has_no_effect(page: Page) -> None:
+    expect(page.locator("#negative-hint")).to_have_text("")
+    box(page, "guidance").fill("1")
+    box(page, "guidance").press("Tab")
+    expect(page.locator("#negative-hint")).to_contain_text("no effect")
+
+
+def test_width_and_height_are_swapped(page: Page) -> None:
+    fill(page, width=256, height=64)
+    page.click("#swap")
+    expect(box(page, "width")).to_have_value("64")
+    expect(box(page, "height")).to_have_value("256")
