@@ -18,7 +18,8 @@ _ALL = (
     Sampler("euler", "Euler", "The plainest: straight steps, the same picture at any step count.", euler, 1),
     Sampler("euler-a", "Euler ancestral", "Euler with fresh noise each step; keeps changing with the steps.",
             euler_a, 1, stochastic=True, eta=1.0),
-    Sampler("heun", "Heun", "Second order at two evaluations a step; slow and exact.", heun, 2),
+    Sampler("heun", "Heun", "Second order at two evaluations a step; slow and exact.", heun, 2,
+            evaluations=2),
     Sampler("ddim", "DDIM", "Deterministic at eta 0 (then it is Euler); eta 1 is DDPM.", ddim, 1, eta=0.0),
     Sampler("ddpm", "DDPM", "The original ancestral sampler; wants many steps.", ddpm, 1, stochastic=True),
 )  # fmt: skip

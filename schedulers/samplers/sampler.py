@@ -20,6 +20,7 @@ class Sampler:
     help: str
     run: Callable[..., Sampling]
     order: int  # of convergence: of the trajectory, or of the marginal variance when stochastic
+    evaluations: int = 1  # of x0 in a step; a step from pure noise or to none takes one
     stochastic: bool = False
     eta: float | None = None  # the default; None: the sampler takes no eta
 

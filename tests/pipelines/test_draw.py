@@ -101,8 +101,7 @@ def test_what_is_asked_for_and_in_which_order(sampler: str, tiny: Parts) -> None
     assert [(step.index, step.of) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert all(step.x0.shape == (2, 4, 8, 8) for step in steps)
     calls = [r for r in requests if isinstance(r, tuple)]
-    # Heun evaluates twice but where a step begins at pure noise or ends at none.
-    assert len(calls) == (6 if sampler == "heun" else 4)
+    assert len(calls) == 2 + 2 * SAMPLERS[sampler].evaluations  # one at pure noise, one before none
     assert all(len(branches) == 2 and branches[0].x is branches[1].x for branches in calls)
     assert not torch.equal(calls[0][0].context, calls[0][1].context)
 
