@@ -38,10 +38,10 @@ bench: $(STAMP) ## throughput against diffusers on the same weights
 	$(PY) -m benchmarks.throughput $(BENCH_ARGS)
 
 starter: $(STAMP) ## retrain the bundled model from nothing
-	$(PY) -m training.starter
+	$(PY) -m training.starter train
 
 starter-eval: $(STAMP) ## measure the bundled model on held-out prompts
-	$(PY) -m training.starter_eval
+	$(PY) -m training.starter evaluate
 
 doctor: $(STAMP) ## what runs here, and what is missing
 	$(PY) app.py doctor
