@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.loop import Plan, Task, train
+from training.starter.card import spent, write_card
 from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
@@ -119,8 +120,10 @@ def evaluate_only(
     out: Path = Path("docs/starter"),
     changes: Changes = [],  # noqa: B006
 ) -> None:
-    """Measure the starter on 500 held-out prompts with fixed seeds."""
-    evaluate(_workshop(config, changes).judge(), model, out)
+    """Measure the starter on 500 held-out prompts with fixed seeds, and write its model card."""
+    workshop = _workshop(config, changes)
+    figures, sizes = evaluate(workshop.judge(), model, out)
+    write_card(figures, spent(workshop.folder), sizes, model / "README.md")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -186,8 +187,11 @@ def ceiling(net: JudgeNet, wanted: list[Case]) -> dict[str, dict[str, float]]:
 
 def evaluate(
     net: JudgeNet, folder: Path, out: Path, steps: int = 20, guidance: float = 4.0
-) -> dict[str, object]:
-    """Measure the starter in ``folder``; writes ``figures.json`` and ``grid.png`` into ``out``."""
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Measure the starter in ``folder``; writes ``figures.json`` and ``grid.png`` into ``out``.
+
+    Returns the figures and the number of parameters of each network.
+    """
     parts = load(str(folder))
     wanted = cases()
     pictures = draw_cases(parts, wanted, steps, guidance)
@@ -200,7 +204,7 @@ def evaluate(
             "seed": SEED,
         },
         "starter": judge(net, pictures, wanted),
-        "rendered scenes (the judges' own ceiling)": ceiling(net, wanted),
+        "judges": ceiling(net, wanted),
         "vae": reconstruction(parts),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -208,4 +212,5 @@ def evaluate(
     shown = [*range(0, 24), *range(SINGLES, SINGLES + 12), *range(SINGLES + PAIRS, SINGLES + PAIRS + 12)]
     to_grid(pictures[shown], 12).save(out / "grid.png")
     (out / "grid.txt").write_text("".join(f"{wanted[k].prompt}\n" for k in shown))
-    return figures
+    networks = {"U-Net": parts.unet, "VAE": parts.vae, "text encoder": parts.text_encoder}
+    return figures, {name: sum(p.numel() for p in net.parameters()) for name, net in networks.items()}

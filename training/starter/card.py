@@ -1,0 +1,69 @@
+# ruff: noqa: E501  (prose)
+"""The starter's model card, written from what was measured. Knows no networks."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from training.data.vocabulary import COLOURS, RELATIONS, SETTINGS, STYLES, THINGS
+
+GOALS = {"object": 0.9, "object, by glyph matching": 0.9, "background": 0.97, "relation": 0.7, "count": 0.7}
+
+
+def spent(folder: Path) -> dict[str, tuple[int, float]]:
+    """Steps and hours of each stage, from its curve (a pause between two logged rows is not counted)."""
+    cost = {}
+    for stage in ("vae", "text", "unet", "judge"):
+        curve = folder / stage / "curve.jsonl"
+        if curve.exists():
+            rows = [json.loads(line) for line in curve.read_text().splitlines()]
+            steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *rows], rows, strict=False)]
+            seconds = sum(n * row["seconds_per_step"] for n, row in zip(steps, rows, strict=True))
+            cost[stage] = (rows[-1]["step"], seconds / 3600)
+    return cost
+
+
+def _percent(row: dict[str, float]) -> str:
+    return f"{row['rate']:.1%} ({row['low']:.1%} to {row['high']:.1%}, n = {row['n']})"
+
+
+def write_card(
+    figures: dict[str, Any], cost: dict[str, tuple[int, float]], sizes: dict[str, int], file: Path
+) -> None:
+    """``figures`` as ``evaluation.evaluate`` returns them; ``sizes`` are parameters of each network."""
+    measured, ceiling, vae = figures["starter"], figures["judges"], figures["vae"]
+    how = figures["settings"]
+    lines = [
+        "---", "license: apache-2.0", "library_name: diffusers", "pipeline_tag: text-to-image", "---", "",
+        "# The Atelier starter", "",
+        "A small text-conditioned latent diffusion model, trained from scratch for Atelier so that a fresh clone can",
+        "draw at once. Diffusers' folder layout, half precision, 128 x 128 pixels, 8-channel latents, x0 prediction,",
+        "zero-terminal SNR.", "",
+        "| part | parameters |", "|---|---|",
+        *(f"| {name} | {count / 1e6:.1f} M |" for name, count in sizes.items()), "",
+        "## Data", "",
+        f"Scenes drawn on the fly from a seed: {len(THINGS)} kinds of object, each a glyph of Noto Color Emoji",
+        "(© Google, SIL Open Font License 1.1, which allows pictures made with the font to be used freely), on",
+        f"{len(COLOURS)} plain colours, gradients and {len(SETTINGS)} settings ({', '.join(SETTINGS)}); one to three",
+        f"objects, counts, the relations {', '.join(RELATIONS)}, sizes, and the styles {', '.join(STYLES)}.",
+        "Captions come from a grammar with synonyms and paraphrases. Whole combinations (object x background,",
+        "object x relation x object) are never shown in training; the figures below are on those alone.", "",
+        "## Quality", "",
+        f"500 held-out prompts, seeds {how['seed']} and up, {how['sampler']}, schedule {how['schedule']}, "
+        f"{how['steps']} steps, guidance {how['guidance']}; 95 % intervals. \"Judges on rendered scenes\" is what the same",
+        "measure says of the true rendering: the most it could say.", "",
+        "| asked | drawn right | goal | judges on rendered scenes |", "|---|---|---|---|",
+        *(f"| {name} | {_percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"
+          for name, row in measured.items()),
+        f"| VAE reconstruction | {vae['psnr']} dB ({vae['low']} to {vae['high']}, n = {vae['n']}) | 27 dB | |", "",
+        "`make starter-eval` measures them again; `docs/starter/grid.png` shows the first pictures of each kind.", "",
+        "## Training cost", "",
+        "On two shared CPU cores (AVX-512 bf16), other work running beside it:", "",
+        "| stage | steps | hours |", "|---|---|---|",
+        *(f"| {stage} | {steps} | {hours:.2f} |" for stage, (steps, hours) in cost.items()), "",
+        "## Limits", "",
+        "It knows its few hundred words and nothing else: no people, no places, no text, no photographs. Unknown",
+        "words are ignored or turn into the nearest known shape. Small objects in groups lose detail. Sizes other",
+        "than 128 x 128 repeat or stretch objects. It is a start, not an end: load the checkpoints you own.", "",
+    ]  # fmt: skip
+    file.write_text("\n".join(lines))
