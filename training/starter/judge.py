@@ -162,24 +162,28 @@ def _template(character: str, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 @torch.no_grad()
 def match_glyphs(pixels: Tensor) -> list[tuple[int, float]]:
-    """The glyph that correlates best with each of (B, 3, 128, 128): (index in THINGS, correlation).
+    """The glyph that best explains each single-object picture of (B, 3, 128, 128): (index in THINGS, cosine).
 
-    Alpha-masked normalised cross-correlation at half resolution over all positions and ``SIZES``.
+    With D the picture minus its background b (the median of its rim) and a glyph G of opacity A laid over b,
+    the score is the cosine between D and A (G - b), the greatest over all positions and ``SIZES``, at half
+    resolution.
     """
     half = nn.functional.avg_pool2d(pixels.float(), 2)
+    rim = torch.cat([half[..., :3, :].flatten(2), half[..., -3:, :].flatten(2)], 2)
+    ground = rim.median(2).values  # (B, 3)
+    shown = half - ground[..., None, None]
+    energy = shown.square().sum((1, 2, 3)).clamp_min(1e-3)  # (B,)
     best = torch.full((len(pixels), len(THINGS)), -1.0)
+    conv = nn.functional.conv2d
     for side in SIZES:
         glyphs = [_template(thing.glyph, side) for thing in THINGS]
         colour = torch.from_numpy(np.stack([g for g, _ in glyphs])).permute(0, 3, 1, 2)  # (K, 3, s, s)
         mask = torch.from_numpy(np.stack([m for _, m in glyphs]))[:, None]  # (K, 1, s, s)
-        area = 3 * mask.sum((1, 2, 3))[:, None, None]
-        mean = (mask * colour).sum((1, 2, 3), keepdim=True) / area[..., None]
-        centred = mask * (colour - mean)
-        power = (centred * (colour - mean)).sum((1, 2, 3))[:, None, None]
-        conv = nn.functional.conv2d
-        cross = conv(half, centred)  # (B, K, y, x)
-        total, square = conv(half.sum(1, keepdim=True), mask), conv(half.square().sum(1, keepdim=True), mask)
-        spread = (square - total.square() / area).clamp_min(1e-3 * area)
-        best = torch.maximum(best, (cross / (spread * power).sqrt()).amax((2, 3)))
+        cross = conv(shown, mask * colour) - conv(
+            (shown * ground[..., None, None]).sum(1, keepdim=True), mask
+        )
+        over = mask[None] * (colour[None] - ground[:, None, :, None, None])  # (B, K, 3, s, s)
+        power = over.square().sum((2, 3, 4))  # (B, K)
+        best = torch.maximum(best, cross.amax((2, 3)) / (power * energy[:, None]).sqrt())
     value, index = best.max(1)
     return [(int(i), float(v)) for i, v in zip(index, value, strict=True)]

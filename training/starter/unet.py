@@ -31,6 +31,7 @@ SCHEDULER = DDIMScheduler(
     prediction_type="sample",
     rescale_betas_zero_snr=True,
     timestep_spacing="trailing",
+    steps_offset=1,  # as Stable Diffusion's; trailing spacing does not use it
     clip_sample=False,
     set_alpha_to_one=True,
 )
@@ -83,7 +84,7 @@ def build_cache(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed: 
     tokens = tokenizer(
         texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
     ).input_ids
-    cache = Cache((whole * scale).half(), tokens.view(count, CAPTIONS_EACH, LENGTH), scale)
+    cache = Cache((whole * scale).half().contiguous(), tokens.view(count, CAPTIONS_EACH, LENGTH), scale)
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file({"latents": cache.latents, "tokens": tokens.view(count, CAPTIONS_EACH, LENGTH).short(),
                "scale": torch.tensor(scale, dtype=torch.float64)}, str(file))  # fmt: skip
