@@ -49,7 +49,7 @@ class Plan:
     weight_decay: float = 0.01
     clip: float = 1.0
     ema: float = 0.999
-    save_every: int = 500
+    save_every: int = 200
     sample_every: int = 500
     log_every: int = 20
     precision: str = "bf16"  # accelerate's names: "no", "bf16", "fp16"

@@ -93,9 +93,10 @@ def test_a_relation_is_judged_by_the_centres(relation: str, second: tuple[int, i
 
 
 def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: Path) -> None:
-    changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2", "latents.scenes=8",
+    changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2",
+               "decoder.steps=2", "latents.scenes=8",
                "vae.batch=4", "text.batch=4", "unet.batch=2"]  # fmt: skip
-    export(_workshop(CONFIG, changes).unet(), tmp_path / "starter")
+    export(_workshop(CONFIG, changes).whole(), tmp_path / "starter")
     weights = sum(f.stat().st_size for f in (tmp_path / "starter").rglob("*.safetensors"))
     assert weights < 80e6
     parts = load(str(tmp_path / "starter"), dtype=torch.float32)

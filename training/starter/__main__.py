@@ -19,7 +19,7 @@ from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
 from training.starter.text import TextTask, build_tokenizer, captions
-from training.starter.unet import Cache, UnetTask, build_cache
+from training.starter.unet import Cache, DecoderTask, UnetTask, build_cache
 from training.starter.vae import VaeTask
 
 CONFIG = Path(__file__).with_name("starter.toml")
@@ -67,6 +67,19 @@ class Workshop:
         self._train("unet", task)
         return task
 
+    def whole(self) -> UnetTask:
+        """Everything, with a decoder that went on learning after its latents were fixed."""
+        task = self.unet()
+        set_seed(self.seed)
+        self._train("decoder", DecoderTask(task.vae, task.cache, self.seed, self.config["decoder"]["batch"]))
+        return task
+
+    def decoder(self) -> None:
+        vae, (tokenizer, _) = self.vae(), self.text()
+        cache = self.latents(vae, tokenizer)
+        set_seed(self.seed)
+        self._train("decoder", DecoderTask(vae, cache, self.seed, self.config["decoder"]["batch"]))
+
     def judge(self) -> JudgeNet:
         set_seed(self.seed)
         task = JudgeTask(self.seed, self.config["judge"]["batch"])
@@ -104,13 +117,13 @@ def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  #
 def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train everything and write the starter in diffusers' folder layout."""
     workshop = _workshop(config, changes)
-    export(workshop.unet(), out)
+    export(workshop.whole(), out)
 
 
 @app.command("export")
 def export_only(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Write the starter from the checkpoints there are."""
-    export(_workshop(config, changes).unet(), out)
+    export(_workshop(config, changes).whole(), out)
 
 
 @app.command("evaluate")

@@ -13,7 +13,7 @@ GOALS = {"object": 0.9, "object, by glyph matching": 0.9, "background": 0.97, "r
 def spent(folder: Path) -> dict[str, tuple[int, float]]:
     """Steps and hours of each stage, from its curve (a pause between two logged rows is not counted)."""
     cost = {}
-    for stage in ("vae", "text", "unet", "judge"):
+    for stage in ("vae", "text", "unet", "decoder", "judge"):
         curve = folder / stage / "curve.jsonl"
         if curve.exists():
             rows = [json.loads(line) for line in curve.read_text().splitlines()]

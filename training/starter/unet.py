@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.data.scenes import SIDE, caption, describe, render, scene_at
 from training.starter.text import LENGTH, WIDTH
-from training.starter.vae import LATENT_CHANNELS, to_grid, to_tensor
+from training.starter.vae import LATENT_CHANNELS, DecoderObjective, to_grid, to_tensor
 
 DROP_CAPTION = 0.1
 CAPTIONS_EACH = 2  # captions cached with each scene
@@ -89,6 +89,29 @@ def build_cache(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed: 
     save_file({"latents": cache.latents, "tokens": tokens.view(count, CAPTIONS_EACH, LENGTH).short(),
                "scale": torch.tensor(scale, dtype=torch.float64)}, str(file))  # fmt: skip
     return cache
+
+
+class DecoderTask:
+    """Whole scenes from their cached latents (scene k of the cache is scene k of the training set)."""
+
+    def __init__(self, vae: AutoencoderKL, cache: Cache, seed: int, batch: int) -> None:
+        self.module = DecoderObjective(vae)
+        self.cache, self.seed, self.size = cache, seed, batch
+
+    def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
+        rows = np.random.default_rng((self.seed, 3, step, rank)).integers(
+            len(self.cache.latents), size=self.size
+        )
+        pixels = np.stack([scene_at(int(k), self.seed)[1] for k in rows])
+        return self.cache.latents[rows].float() / self.cache.scale, to_tensor(pixels)
+
+    def sample(self) -> Image.Image:
+        """Twelve scenes above what the decoder makes of them."""
+        device = next(self.module.parameters()).device
+        latents = (self.cache.latents[:12].float() / self.cache.scale).to(device)
+        decoded = self.module.vae.decode(latents).sample  # type: ignore[union-attr]
+        shown = to_tensor(np.stack([scene_at(k, self.seed)[1] for k in range(12)]))
+        return to_grid(torch.cat([shown, decoded.float().cpu()]), 12)
 
 
 class Denoising(nn.Module):

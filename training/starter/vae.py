@@ -27,6 +27,14 @@ def build_vae() -> AutoencoderKL:
     )
 
 
+def reconstruction_losses(decoded: Tensor, pixels: Tensor) -> dict[str, Tensor]:
+    """L1, squared and edge error of (B, 3, H, W) in [-1, 1], and their sum as weighted in training."""
+    error = decoded.float() - pixels
+    l1, l2 = error.abs().mean(), error.square().mean()
+    edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+    return {"loss": l1 + 4 * l2 + 0.5 * edges, "l1": l1, "l2": l2}
+
+
 class VaeObjective(nn.Module):
     """The evidence lower bound (arXiv:1312.6114) with an L1 + L2 + edge reconstruction term."""
 
@@ -38,13 +46,24 @@ class VaeObjective(nn.Module):
         """pixels (B, 3, H, W) in [-1, 1], noise (B, C, H/8, W/8)."""
         posterior = self.vae.encode(pixels).latent_dist  # type: ignore[union-attr]
         latents = posterior.mean + posterior.std * noise
-        decoded = self.vae.decode(latents).sample.float()  # type: ignore[union-attr]
-        error = decoded - pixels
-        l1, l2 = error.abs().mean(), error.square().mean()
-        edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
+        losses = reconstruction_losses(self.vae.decode(latents).sample, pixels)  # type: ignore[union-attr]
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
         kl = 0.5 * (mean.square() + logvar.exp() - 1 - logvar).mean()
-        return {"loss": l1 + 4 * l2 + 0.5 * edges + KL_WEIGHT * kl, "l1": l1, "l2": l2, "kl": kl}
+        return losses | {"loss": losses["loss"] + KL_WEIGHT * kl, "kl": kl}
+
+
+class DecoderObjective(nn.Module):
+    """The decoder alone, on fixed latents: what the U-Net learnt to draw stays what it was."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.vae = vae.requires_grad_(False)
+        self.vae.decoder.requires_grad_(True)
+        self.vae.post_quant_conv.requires_grad_(True)
+
+    def forward(self, latents: Tensor, pixels: Tensor) -> dict[str, Tensor]:
+        """latents (B, C, h, w) in the VAE's own scale, pixels (B, 3, H, W) in [-1, 1]."""
+        return reconstruction_losses(self.vae.decode(latents).sample, pixels)  # type: ignore[union-attr]
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
