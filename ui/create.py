@@ -14,7 +14,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import Done, Engine, Event, Job, Progress, Queued, QueueFull
+from engine import Engine, Event, Job, Progress, Queued, QueueFull
 from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
@@ -34,6 +34,10 @@ EXAMPLES = (
 HINT = """<p class="hint">More steps are slower and a little more exact. Guidance is how strongly the prompt
 is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is shown below the picture, and ♻️
 takes it over; several pictures use the seeds that follow.</p>"""
+RESTARTED = (
+    "The studio was restarted. If your last picture was finished, it is in the Gallery; "
+    "if not, generate it again."
+)
 RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
@@ -139,10 +143,11 @@ class Create:
             **QUIET,
         )
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
-        gr.on(
+        watched = gr.on(
             [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
             trigger_mode="once", concurrency_limit=None, **QUIET,
         )  # fmt: skip
+        watched.success(None, [kept], [kept], js="(kept) => ({...kept, ended: kept.job})", **QUIET)
         self._results.select(self._look, [self._shown, kept], [self._caption, kept], **QUIET)
         restored = self._file.upload(
             self._restore, [self._file], [self._notice, self._file, *form.components], **QUIET
@@ -188,9 +193,15 @@ class Create:
         memory = {"visitor": secrets.token_hex(8), **(kept if isinstance(kept, dict) else {})}
         settings = memory.get("settings")
         updates = self.form.updates(self.form.kept(settings if isinstance(settings, dict) else {}))
-        job = self._engine.job(str(memory.get("job", "")))
+        watched = str(memory.get("job", ""))
+        job = self._engine.job(watched)
         if job is None:
-            return {**updates, self.kept: memory}
+            lost = bool(watched) and memory.get("ended") != watched
+            return {
+                **updates,
+                self._notice: show.notice(RESTARTED if lost else ""),
+                self.kept: memory | {"job": ""},
+            }
         return {**updates, **self._state(job, job.event), self._job: job.id, self.kept: memory}
 
     def _start(self, kept: dict[str, Any], *values: Any) -> Updates:
@@ -208,10 +219,7 @@ class Create:
         job = self._engine.job(job_id)
         if job is None:
             if job_id:
-                lost = show.notice(
-                    "The studio was restarted before this picture was finished. Generate it again."
-                )
-                yield {**self._resting(), self._stage: show.IDLE, self._notice: lost, self._job: ""}
+                yield {**self._resting(), self._stage: show.IDLE, self._notice: show.notice(RESTARTED)}
             return
         for event in job.events():
             yield self._state(job, event)
@@ -263,16 +271,18 @@ class Create:
                 self.interrupt: _stopping() if job.cancelling else _stoppable(),
                 self._pulse: gr.Timer(active=True),
             }
-        stage = gr.update(value=show.stage(job, event), visible=not isinstance(event, Done))
-        return {**self._resting(), self._stage: stage, **self._finished(job)}
+        return {**self._resting(), **self._finished(job, event)}
 
-    def _finished(self, job: Job) -> Updates:
+    def _finished(self, job: Job, event: Event) -> Updates:
+        """The pictures that were finished, with a word on why not all; else the stage says how it ended."""
         entries: list[Entry] = list(job.entries)
         if not entries:
-            return {}
+            return {self._stage: gr.update(value=show.stage(job, event), visible=True)}
         pictures = [(str(entry.path), job.recipe.prompt) for entry in entries]
         first = entries[0].recipe or job.recipe
         return {
+            self._stage: gr.update(visible=False),
+            self._notice: show.stopped_early(job, event),
             self._results: gr.update(value=pictures, visible=True, selected_index=0),
             self._caption: show.caption(first),
             self._shown: [entry.id for entry in entries],

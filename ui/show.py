@@ -33,6 +33,18 @@ def stage(job: Job, event: Event) -> str:
     raise AssertionError(event)
 
 
+def stopped_early(job: Job, event: Event) -> str:
+    """Why only some of a job's pictures are there; nothing where all are."""
+    some = f"{len(job.entries)} of {job.recipe.count} pictures were finished and are kept."
+    match event:
+        case Failed(what, hint):
+            return notice(what, hint, some)
+        case Cancelled():
+            return good_news(f"Interrupted. {some}")
+        case _:
+            return NOTHING
+
+
 def notice(*lines: str) -> str:
     """Something the person has to know: an error, or what could not be restored. Empty lines are left out."""
     said = [escape(line) for line in lines if line]

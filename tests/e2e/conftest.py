@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.studio import STARTER, Studio, chromium, open_browser, running
 from tests.tiny import write_tiny
+
+expect.set_options(
+    timeout=30_000
+)  # tests share their machine; what is expected comes in a second on a free one
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +44,7 @@ def page(studio: Studio, browser: Browser) -> Iterator[Page]:
     """A page of a new visitor. Fails the test on a script error or a request to anywhere else."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
     page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))

@@ -12,8 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from gallery import read_recipe
 from pipelines.recipe import Recipe
-from tests.e2e.studio import Studio
+from tests.e2e.studio import Studio, free_port, running
+from tests.e2e.wire import Wire
 from tests.gallery.test_pictures import header_only_png
+from tests.tiny import write_tiny
 
 pytestmark = pytest.mark.e2e
 
@@ -80,11 +82,9 @@ def test_a_picture_is_drawn_saved_and_shown_with_its_recipe(page: Page, studio: 
     assert (recipe.prompt, recipe.negative, recipe.steps) == ("a cat on the grass", "dogs", 4)
     assert page.locator("#caption b").inner_text() == str(recipe.seed)  # the seed that was really used
     assert value(page, "seed") == "-1"
-    [download] = page.locator("#results a[download]").all() or [None]
-    if download is not None:
-        with page.expect_download() as started:
-            download.click()
-        assert read_recipe(started.value.path()) == recipe
+    with page.expect_download() as download:
+        page.locator("#results").get_by_role("button", name="Download").click()
+    assert read_recipe(download.value.path()) == recipe  # a download keeps what made it
 
 
 def test_the_seed_that_was_used_can_be_taken_over(page: Page) -> None:
@@ -117,6 +117,17 @@ def test_progress_is_shown_and_interrupt_stops(page: Page) -> None:
     expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
     expect(page.locator("#generate")).to_be_visible()
     assert page.title() == "Atelier"
+
+
+def test_pictures_finished_before_an_interrupt_are_kept(page: Page, studio: Studio) -> None:
+    before = studio.pictures()
+    fill(page, prompt="some of them", steps=40, count=16)
+    page.click("#generate")
+    until(lambda: len(studio.pictures() - before) > 0, 120)
+    page.click("#interrupt")
+    expect(page.locator("#results")).to_be_visible(timeout=20_000)
+    expect(page.locator("#notice")).to_contain_text("of 16 pictures were finished and are kept")
+    expect(page.locator("#stage")).to_be_hidden()
 
 
 def test_keys_generate_and_interrupt(page: Page) -> None:
@@ -159,15 +170,38 @@ def test_settings_survive_a_reload_before_anything_is_drawn(page: Page) -> None:
     assert (value(page, "steps"), value(page, "seed")) == ("33", "5")
 
 
-def test_a_lost_connection_is_taken_up_again(page: Page) -> None:
-    start_long(page)
-    page.context.set_offline(True)
-    page.wait_for_timeout(4000)
-    before = step(page)
-    page.context.set_offline(False)
-    until(lambda: step(page) > before, 30)
-    page.click("#interrupt")
-    expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+@pytest.mark.parametrize("seconds", [0, 4])
+def test_a_lost_connection_is_taken_up_again(page: Page, studio: Studio, seconds: float) -> None:
+    with Wire(studio.url) as wire:
+        page.goto(wire.url)
+        fill(page, negative="kept words")
+        start_long(page)
+        wire.cut()
+        page.wait_for_timeout(1000)
+        before = step(page)
+        page.wait_for_timeout(1000 * seconds)
+        assert step(page) == before or seconds == 0  # it was really lost
+        wire.mend()
+        until(lambda: step(page) > before, 30)
+        assert value(page, "negative") == "kept words"
+        page.click("#interrupt")
+        expect(page.locator("#stage")).to_contain_text("Interrupted", timeout=20_000)
+
+
+def test_a_restart_of_the_studio_loses_no_settings(browser: Browser, tmp_path: Path) -> None:
+    write_tiny(tmp_path / "models" / "tiny")
+    port = free_port()
+    page = browser.new_page()
+    with running(tmp_path, port) as first:
+        page.goto(first.url)
+        start_long(page, "before the restart")
+        first.process.kill()
+    with running(tmp_path, port) as second:
+        expect(page.locator("#notice")).to_contain_text("The studio was restarted", timeout=30_000)
+        assert value(page, "prompt") == "before the restart"
+        expect(page.locator("#generate")).to_be_visible()
+        draw(page, "after the restart", steps=1, count=1)
+    page.close()
 
 
 def test_closing_the_page_does_not_stop_the_job(studio: Studio, browser: Browser) -> None:
@@ -203,7 +237,8 @@ def test_a_picture_given_to_the_restore_box_restores_every_setting(page: Page, p
 def test_a_picture_dropped_on_the_prompt_restores_every_setting(page: Page, picture: Path) -> None:
     data = page.evaluate_handle(
         """bytes => { const data = new DataTransfer();
-        data.items.add(new File([new Uint8Array(bytes)], "given.png", {type: "image/png"})); return data; }""",
+        data.items.add(new File([new Uint8Array(bytes)], "given.png"));
+        return data; }""",
         list(picture.read_bytes()),
     )
     page.dispatch_event("#field-prompt textarea", "drop", {"dataTransfer": data})

@@ -1,0 +1,139 @@
+"""Gallery, in a real browser: newest first, found by words, opened, used again, deleted."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from gallery import read_recipe
+from tests.e2e.studio import Studio
+from tests.e2e.test_create import box, draw, until, value
+
+pytestmark = pytest.mark.e2e
+
+
+def open_gallery(page: Page, words: str = "") -> None:
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#search input, #search textarea").first.fill(words)
+
+
+def tiles(page: Page) -> list[str]:
+    """The tiles' alternative texts: the prompts, newest first."""
+    return [str(tile.get_attribute("alt")) for tile in page.locator("#grid img").all()]
+
+
+def test_search_open_and_use_again(page: Page) -> None:
+    draw(page, "zebra crossing", steps=2, seed=77, guidance=2.5, negative="cars")
+    draw(page, "zebra asleep", steps=1, seed=78, guidance=4, negative="")
+    open_gallery(page, "zebra")
+    until(lambda: tiles(page) == ["zebra asleep", "zebra crossing"])
+    open_gallery(page, "zeb cros")
+    until(lambda: tiles(page) == ["zebra crossing"])
+
+    page.locator("#grid button.thumbnail-item").first.click()
+    recipe = page.locator("#recipe")
+    for part in ("zebra crossing", "cars", "77", "2.5", "DPM++ 2M"):
+        expect(recipe).to_contain_text(part)
+    with page.expect_download() as download:
+        page.locator("#picture").get_by_role("button", name="Download").click()
+    assert read_recipe(download.value.path()).seed == 77
+
+    page.click("#reuse")
+    expect(box(page, "prompt")).to_be_visible()
+    expect(box(page, "prompt")).to_have_value("zebra crossing")
+    assert (value(page, "seed"), value(page, "guidance"), value(page, "negative")) == ("77", "2.5", "cars")
+
+
+def test_words_that_are_nowhere_find_nothing(page: Page) -> None:
+    open_gallery(page, "xylophone%_")
+    expect(page.locator("#found")).to_contain_text("Nothing found")
+    assert tiles(page) == []
+
+
+def test_delete_asks_first(page: Page, studio: Studio) -> None:
+    draw(page, "walrus", steps=1)
+    before = studio.pictures()
+    open_gallery(page, "walrus")
+    until(lambda: tiles(page) == ["walrus"])
+    page.locator("#grid button.thumbnail-item").first.click()
+    source = str(page.locator("#picture img").get_attribute("src"))
+    page.click("#delete")
+    page.click("#delete-keep")
+    assert studio.pictures() == before
+    page.click("#delete")
+    page.click("#delete-sure")
+    expect(page.locator("#details")).to_be_hidden()
+    until(lambda: tiles(page) == [])
+    assert len(before - studio.pictures()) == 1
+    assert page.request.get(source).status in (403, 404)  # and no copy is served
+
+
+def test_a_damaged_file_is_one_broken_tile(page: Page, studio: Studio) -> None:
+    draw(page, "platypus whole", steps=1)
+    before = studio.pictures()
+    draw(page, "platypus torn", steps=1)
+    [torn] = studio.pictures() - before
+    [file] = (studio.home / "gallery" / "pictures").glob(f"*/{torn}.png")
+    file.write_bytes(file.read_bytes()[:200])
+    open_gallery(page, "platypus")
+    until(lambda: tiles(page) == ["platypus torn", "platypus whole"])
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#recipe")).to_contain_text("platypus torn")
+    expect(page.locator("#picture")).to_be_hidden()
+    page.click("#delete")
+    page.click("#delete-sure")
+    until(lambda: tiles(page) == ["platypus whole"])
+
+
+HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> ![x](http://192.0.2.1/x.png) \"'&"
+
+
+def test_a_hostile_prompt_is_only_ever_text(page: Page) -> None:
+    """The page fixture fails on any dialog and on any request to another address."""
+    draw(page, HOSTILE, steps=1, negative=HOSTILE)
+    open_gallery(page, "onerror")
+    until(lambda: HOSTILE in tiles(page))
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#recipe .words")).to_have_text(HOSTILE)
+    page.click("#reuse")
+    expect(box(page, "prompt")).to_have_value(HOSTILE)
+    box(page, "seed").fill("-3")
+    box(page, "prompt").fill(HOSTILE * 60)
+    page.click("#generate")
+    expect(page.locator("#notice .notice")).to_contain_text("Prompt: got")
+    page.wait_for_timeout(500)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_needs_no_sideways_scrolling(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # pyright: ignore[reportArgumentType]
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.locator("#advanced > button").click()
+    draw(page, "on a phone with a rather longlonglonglonglonglonglonglonglonglonglong word", steps=1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for name in ("prompt", "negative", "steps", "guidance", "width", "height", "seed"):
+        place = box(page, name).bounding_box()
+        assert place and place["x"] >= 0 and place["x"] + place["width"] <= 390, name
+    open_gallery(page, "phone")
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#recipe")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    page.locator("#advanced > button").click()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("button, input:not([type=file]), textarea, select")]
+            .filter(e => e.offsetParent !== null)
+            .filter(e => !(e.innerText?.trim() || e.ariaLabel || e.title || e.labels?.length))
+            .map(e => e.outerHTML.slice(0, 200))"""
+    )
+    assert nameless == []
+
+
+def test_light_or_dark_is_remembered(page: Page) -> None:
+    before = page.evaluate("document.body.classList.contains('dark')")
+    page.click("#theme")
+    assert page.evaluate("document.body.classList.contains('dark')") != before
+    page.reload()
+    page.locator("#generate").wait_for()
+    until(lambda: page.evaluate("document.body.classList.contains('dark')") != before, 10)

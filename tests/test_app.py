@@ -1,0 +1,130 @@
+"""The front door: options come from the recipe's declarations, and a drawn file says how it was made."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import app
+from gallery import read_recipe
+from models import ModelError
+from pipelines.recipe import fields
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*words: str) -> tuple[int, str]:
+    """(exit code, everything printed, without the boxes that Typer draws around it)."""
+    result = CliRunner().invoke(app.app, list(words), env={"COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb"})
+    return result.exit_code, re.sub(r"[│╭╰─╮╯\s]+", " ", result.output)
+
+
+def test_every_setting_of_the_recipe_is_an_option_with_its_help() -> None:
+    code, said = run("draw", "--help")
+    assert code == 0
+    for spec in fields():
+        if spec.name != "prompt":
+            assert f"--{spec.name.replace('_', '-')}" in said
+        assert spec.help in said
+        if spec.choices:
+            assert spec.allowed in said
+
+
+def test_draw_writes_pictures_that_say_how_they_were_made(tiny_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "cat.png"
+    code, said = run(
+        "draw", "a cat", "--model", str(tiny_folder), "--steps", "2", "--width", "64", "--height", "64",
+        "--negative", "dogs", "--sampler", "euler", "--seed", "7", "--count", "2", "--out", str(out),
+    )  # fmt: skip
+    assert code == 0, said
+    recipes = [read_recipe(out.with_name(f"cat-{k}.png")) for k in (1, 2)]
+    assert [r.seed for r in recipes] == [7, 8] and "seed 8" in said
+    assert {(r.prompt, r.negative, r.sampler, r.steps, r.width, r.count) for r in recipes} == {
+        ("a cat", "dogs", "euler", 2, 64, 1)
+    }
+
+
+def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.png"
+    out.write_bytes(b"precious")
+    asked = (
+        "draw",
+        "x",
+        "--model",
+        str(tiny_folder),
+        "--steps",
+        "1",
+        "--width",
+        "64",
+        "--height",
+        "64",
+        "--out",
+    )
+    code, said = run(*asked, str(out))
+    assert code != 0 and "exists already" in said and out.read_bytes() == b"precious"
+    code, said = run(*asked, str(out), "--overwrite")
+    assert code == 0, said
+    assert read_recipe(out).prompt == "x"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--steps", "0"), "Steps: got 0; allowed: a whole number from 1 to 150"),
+        (("--sampler", "unipc"), "Sampler: got 'unipc'; allowed: one of dpmpp-2m"),
+        (("--width", "100"), "Width: got 100"),
+        (("--guidance", "1e9"), "Guidance: got 1000000000.0"),
+        (("--model", "no/such/model"), "no/such/model"),
+    ],
+)
+def test_a_bad_option_is_named_with_what_is_allowed(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "never.png"
+    code, answer = run("draw", "x", *words, "--out", str(out))
+    assert code != 0 and said in answer and not out.exists()
+    assert "Traceback" not in answer
+
+
+def test_the_doctor_reports(tmp_path: Path) -> None:
+    code, said = run("doctor", "--home", str(tmp_path))
+    assert code == 0 and "Python" in said
+
+
+def test_the_menu_holds_the_starter_and_what_lies_below_home(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "STARTER", tmp_path / "no-starter")
+    assert app.find_models(tmp_path) == {"starter": "starter"}  # whose loading then says what is missing
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine").symlink_to(tiny_folder)
+    (tmp_path / "models" / "notes").mkdir()
+    assert app.find_models(tmp_path) == {"mine": str(tmp_path / "models" / "mine")}
+    (tmp_path / "no-starter").mkdir()
+    assert list(app.find_models(tmp_path)) == ["starter", "mine"]
+
+
+def test_a_page_can_only_name_models_of_the_menu(tiny_folder: Path) -> None:
+    load = app.from_catalogue({"mine": str(tiny_folder)})
+    assert load("mine").latent_channels == 4
+    with pytest.raises(ModelError, match="allowed: mine"):
+        load(str(tiny_folder))
+
+
+def test_the_page_opens_without_waiting_for_heavy_libraries() -> None:
+    """What only a model needs is imported when one is loaded, in the background."""
+    heavy = "sorted({'diffusers', 'transformers', 'accelerate', 'torchvision'} & set(sys.modules))"
+    code = f"import sys, app, ui; print({heavy})"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert answer.stdout.strip() == "[]"
+
+
+def test_the_page_secret_is_made_once_and_private(tmp_path: Path) -> None:
+    first = app.page_secret(tmp_path)
+    assert len(first) == 32 and app.page_secret(tmp_path) == first
+    assert (tmp_path / "page-secret").stat().st_mode & 0o077 == 0

@@ -1,0 +1,82 @@
+"""What the page says: every text of others is escaped, and every state of a job has its words."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from engine import Cancelled, Done, Failed, Job, Progress, Queued
+from gallery import Entry
+from pipelines.recipe import Recipe
+from ui import show
+
+HOSTILE = '<img src=x onerror="alert(1)">&'
+
+
+def job(**recipe: Any) -> Job:
+    return Job(Recipe(**recipe), "somebody", stop=lambda job: None)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        show.notice(HOSTILE),
+        show.good_news(HOSTILE),
+        show.empty(HOSTILE),
+        show.caption(Recipe(model=HOSTILE)),
+        show.stage(job(), Failed(HOSTILE, HOSTILE)),
+        show.details(Entry("0" * 32, Path("a.png"), Recipe(prompt=HOSTILE, negative=HOSTILE, model=HOSTILE),
+                           datetime(2026, 1, 2, tzinfo=UTC), 8, 8)),
+    ],
+)  # fmt: skip
+def test_texts_of_others_are_escaped(html: str) -> None:
+    assert "&lt;img src=x onerror=" in html and "<img src=x" not in html
+
+
+def test_a_loading_job_names_its_model_escaped() -> None:
+    loading = job(model=HOSTILE)
+    loading.tell(Queued(0), "loading")
+    html = show.stage(loading, loading.event)
+    assert "Loading the model" in html and "<img src=x" not in html
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (Queued(3, 75.0), "In line: 3 before yours · about 1 min left"),
+        (Queued(0), "Starting…"),
+        (Progress(7, 20, None, 3.4), "Step 7 of 20 · about 3 s left"),
+        (Progress(7, 20), "Step 7 of 20<"),
+        (Progress(1, 20, None, 9000.0), "about 2.5 h left"),
+        (Progress(19, 20, None, 0.01), "about 1 s left"),
+        (Failed("No room.", "Delete something."), "Delete something."),
+        (Cancelled(), "Interrupted."),
+    ],
+)
+def test_every_state_has_its_words(event: Any, said: str) -> None:
+    assert said in show.stage(job(), event)
+
+
+def test_when_all_is_done_the_stage_is_empty() -> None:
+    assert show.stage(job(), Done(())) == ""
+
+
+def test_the_bar_and_the_frame_have_the_right_measure() -> None:
+    html = show.stage(job(width=256, height=64), Progress(5, 20, Image.new("RGB", (4, 1), "red")))
+    assert 'aria-valuenow="5"' in html and 'aria-valuemax="20"' in html and "width:25.0%" in html
+    assert "aspect-ratio:256/64" in html and 'src="data:image/jpeg;base64,' in html
+
+
+def test_pictures_finished_before_the_end_are_counted() -> None:
+    stopped = job(count=4)
+    stopped.keep(0, "an entry")
+    assert "1 of 4 pictures were finished" in show.stopped_early(stopped, Cancelled())
+    assert "No room" in show.stopped_early(stopped, Failed("No room."))
+    assert show.stopped_early(stopped, Done(())) == ""
+
+
+def test_a_damaged_file_says_what_can_be_done() -> None:
+    entry = Entry("0" * 32, Path("a.png"), None, datetime(2026, 1, 2, tzinfo=UTC), 0, 0)
+    assert "can be deleted" in show.details(entry)
