@@ -10,9 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.e2e.studio import STARTER, Studio, chromium, open_browser, running
 from tests.tiny import write_tiny
 
-expect.set_options(
-    timeout=30_000
-)  # tests share their machine; what is expected comes in a second on a free one
+expect.set_options(timeout=30_000)  # a second on a free machine; tests share theirs
 
 
 @pytest.fixture(scope="session")

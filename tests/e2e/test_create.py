@@ -196,7 +196,7 @@ def test_a_restart_of_the_studio_loses_no_settings(browser: Browser, tmp_path: P
         page.goto(first.url)
         start_long(page, "before the restart")
         first.process.kill()
-    with running(tmp_path, port) as second:
+    with running(tmp_path, port):
         expect(page.locator("#notice")).to_contain_text("The studio was restarted", timeout=30_000)
         assert value(page, "prompt") == "before the restart"
         expect(page.locator("#generate")).to_be_visible()

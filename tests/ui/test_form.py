@@ -105,6 +105,7 @@ def test_a_model_that_is_not_here_leaves_the_chosen_one() -> None:
 def test_what_a_browser_kept_is_shown_only_where_it_can_be() -> None:
     kept = FORM.kept({
         "prompt": "x" * 5000, "steps": 0, "sampler": "gone", "schedule": "karras", "model": "gone",
-        "seed": -1, "guidance": "7", "count": True, "eta": None, "wings": 2, "negative": ["a"], "width": {"a": 1},
+        "seed": -1, "guidance": "7", "count": True, "eta": None, "wings": 2, "negative": ["a"],
+        "width": {"a": 1},
     })  # fmt: skip
     assert kept == {"prompt": "x" * 5000, "steps": 0, "schedule": "karras", "seed": -1, "eta": None}
