@@ -1,9 +1,21 @@
-// What the page does in the browser by itself: keys, dropping a picture on the prompt, light and dark.
+// What the page does in the browser by itself: names, keys, dropping a picture on the prompt, light and dark.
 () => {
   const visible = (id) => {
     const element = document.getElementById(id);
     return element && element.offsetParent !== null && !element.disabled ? element : null;
   };
+
+  // Buttons that show a sign only.
+  const names = {
+    swap: "Swap width and height",
+    die: "A new seed each time",
+    recycle: "Take over the seed of the picture shown",
+  };
+  for (const [id, name] of Object.entries(names)) {
+    const button = document.getElementById(id);
+    button?.setAttribute("aria-label", name);
+    button?.setAttribute("title", name);
+  }
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

@@ -120,11 +120,7 @@ class Create:
                 form.make("rescale")
                 form.make("eta", placeholder="the sampler's own")
             form.make("guidance_rule")
-        self._file = gr.File(
-            label="Restore the settings of a picture: drop it here, or on the prompt",
-            elem_id="restore",
-            height=96,
-        )
+        self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
 
     # The wiring
 
@@ -134,14 +130,8 @@ class Create:
             self._stage, self._results, self._caption, self._notice, self.generate, self.interrupt,
             self._job, self._shown, self._pulse, kept,
         ]  # fmt: skip
-        self.generate.click(
-            self._start,
-            [kept, *form.components],
-            self.progress,
-            preprocess=False,
-            trigger_mode="once",
-            **QUIET,
-        )
+        asked = [kept, *form.components]
+        self.generate.click(self._start, asked, self.progress, preprocess=False, **QUIET)
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
         watched = gr.on(
             [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
@@ -153,6 +143,9 @@ class Create:
             self._restore, [self._file], [self._notice, self._file, *form.components], **QUIET
         )
         self.keep_after(restored)
+        form["model"].input(  # pyright: ignore[reportAttributeAccessIssue]
+            self._engine.preload, [form["model"]], None, **QUIET
+        )
         self._quick_changes()
 
     def _quick_changes(self) -> None:
@@ -197,11 +190,8 @@ class Create:
         job = self._engine.job(watched)
         if job is None:
             lost = bool(watched) and memory.get("ended") != watched
-            return {
-                **updates,
-                self._notice: show.notice(RESTARTED if lost else ""),
-                self.kept: memory | {"job": ""},
-            }
+            said = show.notice(RESTARTED) if lost else ""
+            return {**updates, self._notice: said, self.kept: memory | {"job": ""}}
         return {**updates, **self._state(job, job.event), self._job: job.id, self.kept: memory}
 
     def _start(self, kept: dict[str, Any], *values: Any) -> Updates:

@@ -148,7 +148,7 @@ def _live(recipe: Recipe, preview: Image.Image | None, said: str, done: tuple[in
         )
     return (
         f'<div class="stage live"><div class="frame" style="{shape}">{inside}</div>'
-        f'{bar}<p class="said" role="status">{said}</p></div>'
+        f'{bar}<p class="said">{said}</p></div>'
     )
 
 

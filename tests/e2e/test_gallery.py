@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from gallery import read_recipe
-from tests.e2e.studio import Studio
+from tests.e2e.studio import ROOT, Studio
 from tests.e2e.test_create import box, draw, until, value
 
 pytestmark = pytest.mark.e2e
@@ -128,6 +128,23 @@ def test_every_control_has_a_name(page: Page) -> None:
             .map(e => e.outerHTML.slice(0, 200))"""
     )
     assert nameless == []
+
+
+def test_the_signs_on_buttons_have_words(page: Page) -> None:
+    for name in ("Swap width and height", "A new seed each time", "Take over the seed of the picture shown"):
+        expect(page.get_by_role("button", name=name)).to_be_visible()
+
+
+def test_only_pictures_are_served(page: Page, studio: Studio) -> None:
+    draw(page, "served", steps=1)
+    source = str(page.locator("#results img").first.get_attribute("src"))
+    assert page.request.get(source).status == 200
+    prefix = studio.url + "/gradio_api/file="
+    for secret in (studio.home / "page-secret", studio.home / "gallery" / "index.sqlite", ROOT / "app.py"):
+        assert secret.exists()
+        assert page.request.get(f"{prefix}{secret}").status in (403, 404), secret
+    climbed = f"{prefix}{studio.home}/gallery/pictures/../../page-secret"
+    assert page.request.get(climbed).status in (403, 404)
 
 
 def test_light_or_dark_is_remembered(page: Page) -> None:
