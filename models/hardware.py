@@ -11,8 +11,7 @@ def best_device() -> torch.device:
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it natively (two to four times faster), else float32; float16
-    on the CUDA cards without it."""
+    """bfloat16 where the hardware multiplies it natively, else float32; float16 on CUDA cards without it."""
     match device.type:
         case "cuda":
             return (

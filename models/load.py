@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from models.hardware import best_device, best_dtype
 from models.parts import Parts
@@ -36,13 +37,29 @@ def load(
     ``device`` and ``dtype`` are the best of this machine unless given. Nothing is fetched from the hub unless
     ``download`` is true; without it the hub's local cache is used. Raises ``ModelError``.
     """
+    guard_torchvision()
     folder = _find(name, download)
     try:
-        return _load_folder(folder, Path(name).name, device, dtype)
-    except ModelError:
+        with _quiet():
+            return _load_folder(folder, Path(name).resolve().name, device, dtype)
+    except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except Exception as error:  # the libraries raise a dozen kinds over files that anyone may have written
         raise ModelError(f"Model {name!r} cannot be loaded: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' progress bars, which would run through those of the command line."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _find(name: str, download: bool) -> Path:
@@ -75,7 +92,6 @@ def _from_hub(name: str, download: bool) -> Path:
 def _load_folder(
     folder: Path, name: str, device: str | torch.device | None, dtype: torch.dtype | None
 ) -> Parts:
-    guard_torchvision()
     from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
@@ -137,7 +153,7 @@ def _network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     network, info = kind.from_pretrained(
         folder,
         variant=variant,
-        torch_dtype=dtype,
+        dtype=dtype,
         use_safetensors=True,
         local_files_only=True,
         output_loading_info=True,

@@ -146,6 +146,24 @@ def test_missing_weights_are_not_invented(copy: Path, file: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("atelier.json", '{"native_size": 128}'),
+        ("atelier.json", "[]"),
+        ("atelier.json", '{"defaults": 3}'),
+        ("model_index.json", "{"),
+        ("unet/config.json", "{}}"),
+        ("scheduler/scheduler_config.json", '{"trained_betas": "many"}'),
+        ("text_encoder/config.json", '{"hidden_size": -1}'),
+    ],
+)
+def test_a_broken_description_is_a_plain_error(copy: Path, file: str, content: str) -> None:
+    (copy / file).write_text(content)
+    with pytest.raises(ModelError):
+        load(str(copy))
+
+
+@pytest.mark.parametrize(
     "file", ["unet/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"]
 )
 def test_a_torn_file_is_a_plain_error(copy: Path, file: str) -> None:

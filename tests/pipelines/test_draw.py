@@ -1,6 +1,7 @@
 """The story of a picture: what is asked for, in which order, and that the pictures are diffusers' own."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.torchvision_guard import guard_torchvision
 from pipelines import Recipe, RecipeError, answer, check, draw, text_to_image, to_images
 from pipelines.requests import Decode, EncodeText, Request, Step
 from schedulers import SAMPLERS, SCHEDULES, first_noise
+from tests.tiny import write_tiny
 
 SMALL = {"width": 64, "height": 64}
 
@@ -38,7 +40,7 @@ def diffusers_draws(parts: Parts, recipe: Recipe) -> Tensor:
     guard_torchvision()
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(parts.folder, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(parts.folder, dtype=torch.float32)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
@@ -51,7 +53,16 @@ def diffusers_draws(parts: Parts, recipe: Recipe) -> Tensor:
     return made.images * 2 - 1
 
 
-def test_the_tiny_model_draws_what_diffusers_draws(tiny: Parts) -> None:
+KINDS: list[dict[str, Any]] = [
+    {"prediction_type": "v_prediction"},
+    {"prediction_type": "sample"},
+    {"prediction_type": "epsilon", "rescale_betas_zero_snr": False, "timestep_spacing": "leading"},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind["prediction_type"])
+def test_a_tiny_model_draws_what_diffusers_draws(kind: dict[str, Any], tmp_path: Path) -> None:
+    tiny = load(str(write_tiny(tmp_path / "tiny", **kind)), device="cpu", dtype=torch.float32)
     recipe = Recipe(
         prompt="a cat", negative="dog", sampler="ddim", steps=10, guidance=5, seed=7, count=2, **SMALL
     )
