@@ -15,7 +15,7 @@ from models.preview import Projection, fit_projection, read_projection
 from schedulers.level import Level, Table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)  # a repr would print the networks
 class Parts:
     """One loaded text-to-image model. Latents are in the U-Net's scale everywhere but inside ``decode``."""
 
