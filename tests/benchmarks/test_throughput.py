@@ -27,7 +27,7 @@ def test_every_way_does_the_same_work(tiny_folder: Path, tmp_path: Path):
     assert len(rows) == 8
     for jobs in (1, 7):
         work = [row["rows"] for (count, _), row in rows.items() if count == jobs]
-        assert max(work) - min(work) <= 2 * 2  # Heun's first step from pure noise is one evaluation for us
+        assert len(set(work)) == 1
         assert all(0 < row["mean_wait"] <= row["seconds"] for (n, _), row in rows.items() if n == jobs)
     assert rows[7, "engine"]["calls"] < rows[7, "draw, one after another"]["calls"] / 2
     assert rows[7, "engine"]["engine_times_faster"] == 1

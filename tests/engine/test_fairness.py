@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Done, Engine, Progress, QueueFull
@@ -18,6 +18,7 @@ def a_job(user: str) -> Job:
     return Job(Recipe(), user, lambda job: None)
 
 
+@settings(deadline=None)  # a busy machine is no fault of the line
 @given(st.lists(st.sampled_from("abc")))
 def test_turns_go_round_and_a_user_keeps_their_order(users: list[str]):
     line, jobs = Line(), [a_job(user) for user in users]
@@ -38,6 +39,7 @@ def test_turns_go_round_and_a_user_keeps_their_order(users: list[str]):
         assert all(turns[user] >= max(turns.values()) - 1 for user in waiting)
 
 
+@settings(deadline=None)  # a busy machine is no fault of the line
 @given(st.lists(st.sampled_from("abc"), min_size=1), st.data())
 def test_removing_takes_out_just_that_job(users: list[str], data: st.DataObject):
     line, jobs = Line(), [a_job(user) for user in users]
