@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from torch import Tensor
+
 from engine import Cancelled, Done, Engine, Failed, QueueFull
 from models import Parts
 from pipelines import Recipe
@@ -15,9 +17,11 @@ from tests.engine.conftest import Network
 def test_every_job_ends_once_and_nothing_is_left(
     tiny: Parts, network: Network, a_recipe: Callable[..., Recipe]
 ):
-    def poisoned(rows: int, context: object) -> None:
-        if random.random() < 0.02:  # also tears calls of several jobs apart
-            raise RuntimeError("now and then")
+    poison = tiny.encode_text(["poison", ""])[0]
+
+    def raise_on_poison(rows: int, context: Tensor) -> None:  # tears calls of several jobs apart
+        if (context == poison).flatten(1).all(1).any():
+            raise RuntimeError("poison")
 
     def user(number: int) -> list[object]:
         draws, endings, refused = random.Random(number), [], 0
@@ -25,6 +29,7 @@ def test_every_job_ends_once_and_nothing_is_left(
             recipe = a_recipe(
                 sampler=draws.choice(list(SAMPLERS)), steps=draws.randint(1, 8), count=draws.randint(1, 3),
                 guidance=draws.choice([1.0, 4.0]), width=draws.choice([64, 128]), seed=draws.randrange(99),
+                prompt=draws.choice(["cat", "cat", "cat", "poison"]),
             )  # fmt: skip
             try:
                 job = engine.submit(recipe, user=f"user {number % 3}")
@@ -32,8 +37,8 @@ def test_every_job_ends_once_and_nothing_is_left(
                 refused += 1
                 threading.Event().wait(0.01)
                 continue
-            if draws.random() < 0.3:
-                threading.Timer(draws.random() / 10, job.cancel).start()
+            if draws.random() < 0.4:
+                threading.Timer(draws.choice([0, 0, 0.05, 0.1]), job.cancel).start()
             events = list(job.events())
             assert sum(isinstance(event, Done | Failed | Cancelled) for event in events) == 1
             assert not isinstance(events[-1], Done) or len(events[-1].entries) == recipe.count
@@ -41,7 +46,7 @@ def test_every_job_ends_once_and_nothing_is_left(
             endings.append(events[-1])
         return endings
 
-    network.before = poisoned
+    network.before = raise_on_poison
     with Engine(lambda name: tiny, most_jobs_per_user=2) as engine, ThreadPoolExecutor(8) as users:
         endings = [ending for some in users.map(user, range(8)) for ending in some]
     worker = engine._worker  # its thread has ended with the engine, so this is not a race
