@@ -1,0 +1,1 @@
+"""Data the lab makes or reads."""
