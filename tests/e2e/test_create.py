@@ -39,14 +39,21 @@ def value(page: Page, name: str) -> str:
 
 def draw(page: Page, prompt: str, **values: object) -> Recipe:
     """Generate, wait for the picture, and read the recipe out of the very file that the page shows."""
+    before = shown_file(page)
     fill(page, prompt=prompt, **values)
     page.click("#generate")
-    expect(page.locator("#results")).to_be_visible(timeout=120_000)
+    until(lambda: shown_file(page) not in (None, before), 180)
     return shown_recipe(page)
 
 
+def shown_file(page: Page) -> str | None:
+    """The address of the picture that is shown large, None while there is none."""
+    images = page.locator("#results .preview img").all()
+    return images[0].get_attribute("src") if images and images[0].is_visible() else None
+
+
 def shown_recipe(page: Page) -> Recipe:
-    source = page.locator("#results .preview img, #results img").first.get_attribute("src")
+    source = shown_file(page)
     assert source
     file = io.BytesIO(page.request.get(source).body())
     with Image.open(file) as image:
