@@ -75,9 +75,9 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     module = task.module.to(accelerator.device, memory_format=torch.channels_last)
     learnt = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
-        learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99)
+        learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99), fused=True
     )
-    ema = EMAModel(learnt, decay=plan.ema, use_ema_warmup=False)
+    ema = EMAModel(learnt, decay=plan.ema, foreach=True)
     ema.to(accelerator.device)
     wrapped, optimiser = accelerator.prepare(module, optimiser)
     accelerator.register_for_checkpointing(ema)
