@@ -103,6 +103,16 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
     recipe = Recipe(prompt="a cat", seed=3, steps=3, sampler="ddim", schedule="trailing", guidance=4.0)
     ours = np.asarray(draw(recipe, parts)[0], float)
     theirs = StableDiffusionPipeline.from_pretrained(tmp_path / "starter", dtype=torch.float32)
+    again = [
+        *changes,
+        f"start={tmp_path / 'starter'}",
+        f"folder={tmp_path / 'again'}",
+        "unet.learning_rate=0",
+    ]
+    task = _workshop(CONFIG, again).unet()
+    assert task.cache.scale == parts.vae.config.scaling_factor
+    learnt = dict(task.module.unet.named_parameters())
+    assert all(torch.equal(p, learnt[name]) for name, p in parts.unet.named_parameters())
     theirs.set_progress_bar_config(disable=True)
     assert isinstance(theirs.scheduler, DDIMScheduler)
     noise = torch.randn((8, 16, 16), generator=torch.Generator().manual_seed(3))[None]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from accelerate.utils import set_seed
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.loop import Plan, Task, train
@@ -32,12 +32,15 @@ class Workshop:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self.config, self.seed, self.folder = config, int(config["seed"]), Path(config["folder"])
+        self.start = Path(config["start"]) if config["start"] else None
 
     def _train(self, stage: str, task: Task, **more: Any) -> torch.nn.Module:
         settings = {k: v for k, v in self.config[stage].items() if k not in ("batch", "full_from")}
         return train(task, Plan(seed=self.seed, **settings, **more), self.folder / stage).eval()
 
     def vae(self) -> AutoencoderKL:
+        if self.start:
+            return AutoencoderKL.from_pretrained(self.start / "vae", torch_dtype=torch.float32).eval()
         set_seed(self.seed)
         own = self.config["vae"]
         task = VaeTask(self.seed, own["batch"], 64, int(own["steps"] * own["full_from"]))
@@ -45,6 +48,9 @@ class Workshop:
         return task.module.vae
 
     def text(self) -> tuple[CLIPTokenizer, CLIPTextModel]:
+        if self.start:
+            encoder = CLIPTextModel.from_pretrained(self.start / "text_encoder", dtype=torch.float32)
+            return CLIPTokenizer.from_pretrained(self.start / "tokenizer"), encoder.eval()
         set_seed(self.seed)
         words = self.folder / "tokenizer"
         tokenizer = (CLIPTokenizer.from_pretrained(words) if words.exists()
@@ -55,8 +61,9 @@ class Workshop:
         return tokenizer, task.module.encoder
 
     def latents(self, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Cache:
-        count = self.config["latents"]["scenes"]
-        return build_cache(vae, tokenizer, count, self.seed, self.folder / "latents.safetensors")
+        scale = vae.config["scaling_factor"] if self.start else None
+        count, file = self.config["latents"]["scenes"], self.folder / "latents.safetensors"
+        return build_cache(vae, tokenizer, count, self.seed, file, scale)
 
     def unet(self) -> UnetTask:
         vae = self.vae()
@@ -64,6 +71,9 @@ class Workshop:
         cache = self.latents(vae, tokenizer)
         set_seed(self.seed)
         task = UnetTask(cache, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
+        if self.start:
+            learnt = UNet2DConditionModel.from_pretrained(self.start / "unet", torch_dtype=torch.float32)
+            task.module.unet.load_state_dict(learnt.state_dict())
         self._train("unet", task)
         return task
 

@@ -13,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from rich.progress import track
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -60,10 +61,18 @@ class Cache:
     scale: float
 
 
-def build_cache(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed: int, file: Path) -> Cache:
-    """Render and encode ``count`` scenes once; kept in ``file`` (safetensors) for later runs."""
-    from safetensors.torch import load_file, save_file
+def build_cache(
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    count: int,
+    seed: int,
+    file: Path,
+    scale: float | None = None,
+) -> Cache:
+    """Render and encode ``count`` scenes once; kept in ``file`` (safetensors) for later runs.
 
+    ``scale`` multiplies the latents; None makes their standard deviation 1.
+    """
     if file.exists():
         saved = load_file(str(file))
         return Cache(saved["latents"], saved["tokens"].long(), float(saved["scale"]))
@@ -80,7 +89,7 @@ def build_cache(vae: AutoencoderKL, tokenizer: CLIPTokenizer, count: int, seed: 
             batch = to_tensor(pixels).to(device, memory_format=torch.channels_last)
             latents.append(vae.encode(batch).latent_dist.mean.float().cpu())  # type: ignore[union-attr]
     whole = torch.cat(latents)
-    scale = 1 / float(whole.std())
+    scale = scale or 1 / float(whole.std())
     tokens = tokenizer(
         texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
     ).input_ids
