@@ -116,10 +116,10 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("sampler")
                 form.make("schedule")
+            form.make("rescale")
             with gr.Row(elem_classes="pair"):
-                form.make("rescale")
+                form.make("guidance_rule")
                 form.make("eta", placeholder="the sampler's own")
-            form.make("guidance_rule")
         self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
 
     # The wiring

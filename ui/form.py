@@ -47,6 +47,8 @@ class Form:
             made = gr.Dropdown(choices, value=str(spec.default), filterable=False, **look)
         elif spec.type is str:
             made = gr.Textbox(value=str(spec.default), **look)
+        elif spec.optional:  # Gradio's number box shows an empty value as 0, which is another value
+            made = gr.Textbox(value="", max_lines=1, **look)
         elif name in SLIDERS:
             bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
             made = gr.Slider(value=_number(spec), buttons=[], **bounds, **look)
@@ -65,7 +67,7 @@ class Form:
 
         Seed -1, or an empty seed, becomes a random one: what is drawn always has a seed that can be shown.
         """
-        given = dict(zip(self._made, values, strict=True))
+        given = {name: self._typed(name, v) for name, v in zip(self._made, values, strict=True)}
         if given["seed"] in (RANDOM, None):
             given["seed"] = random_seed()
         return Recipe.read(given)
@@ -73,6 +75,8 @@ class Form:
     def filled(self, recipe: Recipe) -> dict[str, Any]:
         """Values that make the components show ``recipe``; a model that is not here is left out."""
         values = recipe.model_dump(exclude={"version"})
+        for name in (name for name in self._made if self._specs[name].optional):
+            values[name] = "" if values[name] is None else f"{values[name]:g}"
         if recipe.model not in self._models:
             del values["model"]
         return values
@@ -83,13 +87,24 @@ class Form:
             name: values[name] for name in self._made if name in values and self._shows(name, values[name])
         }
 
+    def _typed(self, name: str, value: Any) -> Any:
+        """What an optional number's text says: nothing, a number, or itself (which Recipe refuses)."""
+        if not self._specs[name].optional or not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None
+        try:
+            return self._specs[name].type(value)
+        except ValueError:
+            return value
+
     def _shows(self, name: str, value: object) -> bool:
         spec = self._specs[name]
         if name == "model":
             return value in self._models
         if spec.choices:
             return value in [choice.name for choice in spec.choices]
-        if spec.type is str:
+        if spec.type is str or spec.optional:
             return isinstance(value, str)
         return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Playwright
 
 ROOT = Path(__file__).parents[2]
 STARTER = ROOT / "models" / "starter"
-PATIENCE = 180  # seconds; seconds on a free machine, but tests share theirs
+PATIENCE = 300  # seconds; seconds on a free machine, but tests share theirs
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -83,7 +83,7 @@ def test_a_damaged_file_is_one_broken_tile(page: Page, studio: Studio) -> None:
     until(lambda: tiles(page) == ["platypus whole"])
 
 
-HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script> ![x](http://192.0.2.1/x.png) \"'&"
+HOSTILE = "<img src=x onerror=alert(1)> ![x](http://192.0.2.1/x) \"'&"
 
 
 def test_a_hostile_prompt_is_only_ever_text(page: Page) -> None:
@@ -95,8 +95,7 @@ def test_a_hostile_prompt_is_only_ever_text(page: Page) -> None:
     expect(page.locator("#recipe .words")).to_have_text(HOSTILE)
     page.click("#reuse")
     expect(box(page, "prompt")).to_have_value(HOSTILE)
-    box(page, "seed").fill("-3")
-    box(page, "prompt").fill(HOSTILE * 60)
+    box(page, "prompt").fill(HOSTILE * 80)
     page.click("#generate")
     expect(page.locator("#notice .notice")).to_contain_text("Prompt: got")
     page.wait_for_timeout(500)
@@ -108,7 +107,7 @@ def test_a_phone_needs_no_sideways_scrolling(page: Page, scheme: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.reload()
     page.locator("#advanced > button").click()
-    draw(page, "on a phone with a rather longlonglonglonglonglonglonglonglonglonglong word", steps=1)
+    draw(page, "on a phone, a long" + "long" * 11, steps=1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     for name in ("prompt", "negative", "steps", "guidance", "width", "height", "seed"):
         place = box(page, name).bounding_box()
@@ -153,4 +152,4 @@ def test_light_or_dark_is_remembered(page: Page) -> None:
     assert page.evaluate("document.body.classList.contains('dark')") != before
     page.reload()
     page.locator("#generate").wait_for()
-    until(lambda: page.evaluate("document.body.classList.contains('dark')") != before, 10)
+    until(lambda: page.evaluate("document.body.classList.contains('dark')") != before)

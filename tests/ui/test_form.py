@@ -42,7 +42,7 @@ def test_every_field_has_a_component_that_says_its_declaration(spec: Any) -> Non
             spec.step,
         )
     if spec.name != "seed":
-        assert component.value == spec.default
+        assert component.value == ("" if spec.default is None else spec.default)
 
 
 def test_a_field_that_the_page_forgot_is_our_fault() -> None:
@@ -73,6 +73,16 @@ def test_a_recipe_goes_through_the_form_unchanged(recipe: Recipe) -> None:
     assert FORM.read([shown[name] for name in FORM.names]) == recipe
 
 
+@pytest.mark.parametrize(
+    ("typed", "eta"), [("", None), (" ", None), ("0", 0.0), ("0.25", 0.25), (None, None)]
+)
+def test_an_empty_eta_is_the_samplers_own(typed: str, eta: float | None) -> None:
+    recipe = FORM.read(values(sampler="ddim", eta=typed))
+    assert recipe.eta == eta
+    shown = FORM.filled(recipe)
+    assert FORM.read([shown[name] for name in FORM.names]) == recipe
+
+
 @pytest.mark.parametrize("seed", [RANDOM, None])
 def test_no_seed_is_a_new_one_each_time(seed: int | None) -> None:
     assert len({FORM.read(values(seed=seed)).seed for _ in range(8)}) == 8
@@ -89,6 +99,8 @@ def test_no_seed_is_a_new_one_each_time(seed: int | None) -> None:
         ("prompt", "x" * 10_000, "(10000 characters); allowed: text of at most 4000"),
         ("seed", -2, "Seed: got -2"),
         ("count", None, "Count: got None"),
+        ("eta", "much", "Eta: got 'much'"),
+        ("eta", "0.5", "Eta: DPM++ 2M takes no eta, got 0.5; leave it empty."),  # DPM++ 2M takes none
     ],
 )
 def test_a_bad_value_is_an_error_that_names_the_field(field: str, value: object, said: str) -> None:
@@ -105,7 +117,7 @@ def test_a_model_that_is_not_here_leaves_the_chosen_one() -> None:
 def test_what_a_browser_kept_is_shown_only_where_it_can_be() -> None:
     kept = FORM.kept({
         "prompt": "x" * 5000, "steps": 0, "sampler": "gone", "schedule": "karras", "model": "gone",
-        "seed": -1, "guidance": "7", "count": True, "eta": None, "wings": 2, "negative": ["a"],
+        "seed": -1, "guidance": "7", "count": True, "eta": "", "wings": 2, "negative": ["a"],
         "width": {"a": 1},
     })  # fmt: skip
-    assert kept == {"prompt": "x" * 5000, "steps": 0, "schedule": "karras", "seed": -1, "eta": None}
+    assert kept == {"prompt": "x" * 5000, "steps": 0, "schedule": "karras", "seed": -1, "eta": ""}
