@@ -76,7 +76,7 @@ def test_a_recipe_goes_through_the_form_unchanged(recipe: Recipe) -> None:
 @pytest.mark.parametrize(
     ("typed", "eta"), [("", None), (" ", None), ("0", 0.0), ("0.25", 0.25), (None, None)]
 )
-def test_an_empty_eta_is_the_samplers_own(typed: str, eta: float | None) -> None:
+def test_an_empty_eta_is_the_samplers_own(typed: str | None, eta: float | None) -> None:
     recipe = FORM.read(values(sampler="ddim", eta=typed))
     assert recipe.eta == eta
     shown = FORM.filled(recipe)
