@@ -65,13 +65,14 @@ class Plan:
 
 def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     """Train until ``plan.steps``, resuming from the newest checkpoint in ``folder``; leaves the EMA weights
-    in ``task.module`` and returns it. Writes ``curve.jsonl``, ``samples/`` and
-    ``checkpoints/`` into ``folder``.
+    in ``task.module`` and returns it. Writes ``curve.jsonl``, ``samples/``,
+    ``checkpoints/`` and TensorBoard's events into ``folder``.
 
     Raises ``FloatingPointError`` when the loss is no longer finite; the last checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(mixed_precision=plan.precision, project_dir=str(folder))
+    accelerator = Accelerator(mixed_precision=plan.precision, log_with="tensorboard", project_dir=str(folder))
+    accelerator.init_trackers("tensorboard")
     module = task.module.to(accelerator.device, memory_format=torch.channels_last)
     learnt = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
@@ -113,6 +114,7 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
             if step % plan.save_every == 0 or step == plan.steps:
                 _save(accelerator, folder, step)
     ema.copy_to(learnt)
+    accelerator.end_training()
     return task.module
 
 
@@ -142,6 +144,7 @@ def _log(accelerator: Accelerator, folder: Path, row: dict[str, float]) -> None:
     if accelerator.is_main_process:
         with (folder / "curve.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
+        accelerator.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
 
 
 def _save(accelerator: Accelerator, folder: Path, step: int) -> None:
@@ -149,6 +152,7 @@ def _save(accelerator: Accelerator, folder: Path, step: int) -> None:
     final = folder / "checkpoints" / f"{step:07d}"
     staged = final.with_suffix(".part")
     accelerator.save_state(str(staged))
+    accelerator.wait_for_everyone()  # every process has written its random state
     if accelerator.is_main_process:
         shutil.rmtree(final, ignore_errors=True)
         staged.rename(final)

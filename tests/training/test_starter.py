@@ -136,9 +136,13 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
         "vae": {"psnr": 25.5, "low": 25.0, "high": 26.0, "n": 10},
     }
     write_card(
-        json.loads(json.dumps(figures)), {"vae": (10, 0.5)}, {"U-Net": 1_000_000}, tmp_path / "README.md"
+        json.loads(json.dumps(figures)),
+        {"vae": (10, 0.5)},
+        {"U-Net": 1_000_000},
+        "a desk",
+        tmp_path / "README.md",
     )
-    text = (tmp_path / "README.md").read_text()
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert (
         "50.0% (40.0% to 60.0%, n = 100) | 90% | 99.0%" in text
         and "25.5 dB" in text

@@ -104,7 +104,7 @@ def _background(rng: np.random.Generator, things: tuple[int, ...]) -> Background
     return Background(settings[rng.integers(len(settings))])
 
 
-def _spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, int]]:
+def spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, int]]:
     """Centres of ``count`` squares that do not overlap: a loose row or triangle, jittered."""
     half, centre = side // 2, SIDE / 2
     if count == 1:
@@ -129,7 +129,7 @@ def _spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, 
     ]
 
 
-def _related(rng: np.random.Generator, relation: str, side: int) -> list[tuple[int, int]]:
+def related(rng: np.random.Generator, relation: str, side: int) -> list[tuple[int, int]]:
     """Centres of two objects, the first standing in ``relation`` to the second."""
     gap = rng.integers(side // 2 + 2, SIDE // 2 - side // 2)
     far = SIDE // 2
@@ -159,21 +159,21 @@ def _describe(rng: np.random.Generator) -> Scene:
     if kind == 0:  # one object
         size = None if rng.random() < 0.7 else ("small" if rng.random() < 0.5 else "big")
         side = int(rng.integers(*{None: (60, 92), "small": (34, 46), "big": (98, 116)}[size]))
-        ((x, y),) = _spread(rng, 1, side)
+        ((x, y),) = spread(rng, 1, side)
         return Scene((Placed(first, x, y, side),), _background(rng, (first,)), None, size, style)
     if kind == 1:  # two or three of a kind
         count = int(rng.integers(2, 4))
         side = int(rng.integers(44, 56) if count == 2 else rng.integers(36, 48))
-        placed = tuple(Placed(first, x, y, side) for x, y in _spread(rng, count, side))
+        placed = tuple(Placed(first, x, y, side) for x, y in spread(rng, count, side))
         return Scene(placed, _background(rng, (first,)), None, None, style)
     second = int((first + 1 + rng.integers(len(THINGS) - 1)) % len(THINGS))
     things = (first, second)
     side = int(rng.integers(44, 57))
     if kind == 2:  # two objects in a relation
         relation = list(RELATIONS)[rng.integers(len(RELATIONS))]
-        centres = _related(rng, relation, side)
+        centres = related(rng, relation, side)
     else:  # two objects, side by side or anyhow
-        relation, centres = None, _spread(rng, 2, side)
+        relation, centres = None, spread(rng, 2, side)
     placed = tuple(Placed(t, x, y, side) for t, (x, y) in zip(things, centres, strict=True))
     return Scene(placed, _background(rng, things), relation, None, style)
 

@@ -130,12 +130,6 @@ def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = [
     export(workshop.whole(), out)
 
 
-@app.command("export")
-def export_only(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
-    """Write the starter from the checkpoints there are."""
-    export(_workshop(config, changes).whole(), out)
-
-
 @app.command("evaluate")
 def evaluate_only(
     config: Config = CONFIG,
@@ -146,7 +140,12 @@ def evaluate_only(
     """Measure the starter on 500 held-out prompts with fixed seeds, and write its model card."""
     workshop = _workshop(config, changes)
     figures, sizes = evaluate(workshop.judge(), model, out)
-    write_card(figures, spent(workshop.folder), sizes, model / "README.md")
+    device = (
+        "a GPU"
+        if torch.cuda.is_available()
+        else f"{torch.get_num_threads()} CPU cores, shared with other work"
+    )
+    write_card(figures, spent(workshop.folder), sizes, device, model / "README.md")
 
 
 if __name__ == "__main__":

@@ -28,9 +28,14 @@ def _percent(row: dict[str, float]) -> str:
 
 
 def write_card(
-    figures: dict[str, Any], cost: dict[str, tuple[int, float]], sizes: dict[str, int], file: Path
+    figures: dict[str, Any],
+    cost: dict[str, tuple[int, float]],
+    sizes: dict[str, int],
+    device: str,
+    file: Path,
 ) -> None:
-    """``figures`` as ``evaluation.evaluate`` returns them; ``sizes`` are parameters of each network."""
+    """``figures`` as ``evaluation.evaluate`` returns them; ``sizes`` are parameters of each network,
+    ``device`` says what it was trained on."""
     measured, ceiling, vae = figures["starter"], figures["judges"], figures["vae"]
     how = figures["settings"]
     lines = [
@@ -58,7 +63,7 @@ def write_card(
         f"| VAE reconstruction | {vae['psnr']} dB ({vae['low']} to {vae['high']}, n = {vae['n']}) | 27 dB | |", "",
         "`make starter-eval` measures them again; `docs/starter/grid.png` shows the first pictures of each kind.", "",
         "## Training cost", "",
-        "On two shared CPU cores (AVX-512 bf16), other work running beside it:", "",
+        f"On {device}:", "",
         "| stage | steps | hours |", "|---|---|---|",
         *(f"| {stage} | {steps} | {hours:.2f} |" for stage, (steps, hours) in cost.items()), "",
         "## Limits", "",
@@ -66,4 +71,4 @@ def write_card(
         "words are ignored or turn into the nearest known shape. Small objects in groups lose detail. Sizes other",
         "than 128 x 128 repeat or stretch objects. It is a start, not an end: load the checkpoints you own.", "",
     ]  # fmt: skip
-    file.write_text("\n".join(lines))
+    file.write_text("\n".join(lines), encoding="utf-8")

@@ -57,7 +57,9 @@ def build_tokenizer(texts: Iterable[str], folder: Path, merges: int = 1500) -> C
         [*alphabet, *(a + "</w>" for a in alphabet), *(a + b for a, b in pairs), START, END]
     )
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}, ensure_ascii=False))
+    (folder / "vocab.json").write_text(
+        json.dumps({t: i for i, t in enumerate(tokens)}, ensure_ascii=False), encoding="utf-8"
+    )
     lines = ["#version: 0.2", *(" ".join(p) for p in pairs)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     clip = CLIPTokenizer.from_pretrained(

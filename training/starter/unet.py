@@ -5,6 +5,8 @@ ratio clamped to [0.2, 5] (min-SNR-5, arXiv:2303.09556; the floor keeps the nois
 decided, in the objective). A tenth of the captions are dropped for classifier-free guidance.
 """
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from rich.progress import track
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -73,9 +76,12 @@ def build_cache(
 
     ``scale`` multiplies the latents; None makes their standard deviation 1.
     """
+    made_from = {"scenes": str(count), "seed": str(seed), "vae": _fingerprint(vae), "scale": str(scale)}
     if file.exists():
-        saved = load_file(str(file))
-        return Cache(saved["latents"], saved["tokens"].long(), float(saved["scale"]))
+        with safe_open(str(file), "pt") as saved:
+            if saved.metadata() == made_from:
+                tokens = saved.get_tensor("tokens").long()
+                return Cache(saved.get_tensor("latents"), tokens, float(saved.get_tensor("scale")))
     device = next(vae.parameters()).device
     latents, texts = [], []
     for start in track(range(0, count, 64), "caching latents"):
@@ -95,9 +101,23 @@ def build_cache(
     ).input_ids
     cache = Cache((whole * scale).half().contiguous(), tokens.view(count, CAPTIONS_EACH, LENGTH), scale)
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"latents": cache.latents, "tokens": tokens.view(count, CAPTIONS_EACH, LENGTH).short(),
-               "scale": torch.tensor(scale, dtype=torch.float64)}, str(file))  # fmt: skip
+    part = file.with_suffix(".part")
+    held = {
+        "latents": cache.latents,
+        "tokens": cache.tokens.short(),
+        "scale": torch.tensor(scale, dtype=torch.float64),
+    }
+    save_file(held, str(part), made_from)
+    os.replace(part, file)
     return cache
+
+
+def _fingerprint(vae: AutoencoderKL) -> str:
+    """Names the encoder's weights: latents of another encoder are another data set."""
+    digest = hashlib.blake2b(digest_size=16)
+    for parameter in vae.encoder.parameters():
+        digest.update(parameter.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class DecoderTask:
@@ -115,7 +135,7 @@ class DecoderTask:
         return self.cache.latents[rows].float() / self.cache.scale, to_tensor(pixels)
 
     def sample(self) -> Image.Image:
-        """Twelve scenes above what the decoder makes of them."""
+        """Twelve scenes of the cache above what the decoder makes of them."""
         device = next(self.module.parameters()).device
         latents = (self.cache.latents[:12].float() / self.cache.scale).to(device)
         decoded = self.module.vae.decode(latents).sample  # type: ignore[union-attr]
@@ -179,7 +199,7 @@ class UnetTask:
         return x0, tokens, t, torch.randn(x0.shape, generator=generator)
 
     def sample(self) -> Image.Image:
-        """Held-out and hand-written prompts, seed k for prompt k, DDIM 25 steps, guidance 4."""
+        """Prompts of fresh scenes and hand-written ones, seed k for prompt k, DDIM 25 steps, guidance 4."""
         device = next(self.module.parameters()).device
         scheduler = DDIMScheduler.from_config(SCHEDULER.config)
         scheduler.set_timesteps(25)

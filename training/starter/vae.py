@@ -103,7 +103,7 @@ class VaeTask:
         return to_tensor(pixels), noise
 
     def sample(self) -> Image.Image:
-        """Twelve held-out scenes above their reconstructions."""
+        """Twelve scenes that are never trained on above their reconstructions."""
         pixels = to_tensor(self._shown).to(next(self.module.parameters()).device)
         decoded = self.module.vae.decode(self.module.vae.encode(pixels).latent_dist.mean).sample  # type: ignore
         return to_grid(torch.cat([pixels, decoded.float()]), 12)
