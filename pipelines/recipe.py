@@ -8,6 +8,7 @@ JSON; it lives inside the file it made. It knows no networks, files or users.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
@@ -202,6 +203,7 @@ def fields() -> list[FieldSpec]:
     return [_spec(name) for name in Recipe.model_fields if name != "version"]
 
 
+@cache
 def _spec(name: str) -> FieldSpec:
     schema = Recipe.model_json_schema()["properties"][name]
     optional = "anyOf" in schema
