@@ -48,8 +48,9 @@ def draw(page: Page, prompt: str, **values: object) -> Recipe:
 
 def shown_file(page: Page) -> str | None:
     """The address of the picture that is shown large, None while there is none."""
-    images = page.locator("#results .preview img").all()
-    return images[0].get_attribute("src") if images and images[0].is_visible() else None
+    return page.locator("#results .preview img").evaluate_all(
+        "images => images[0]?.checkVisibility() ? images[0].getAttribute('src') : null"
+    )
 
 
 def shown_recipe(page: Page) -> Recipe:

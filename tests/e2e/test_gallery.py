@@ -17,7 +17,7 @@ def open_gallery(page: Page, words: str = "") -> None:
 
 def tiles(page: Page) -> list[str]:
     """The tiles' alternative texts: the prompts, newest first."""
-    return [str(tile.get_attribute("alt")) for tile in page.locator("#grid img").all()]
+    return page.locator("#grid img").evaluate_all("tiles => tiles.map(tile => tile.alt)")
 
 
 def test_search_open_and_use_again(page: Page) -> None:
