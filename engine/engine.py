@@ -159,13 +159,12 @@ class Engine:
 
     def _save(self, job: Job, index: int, recipe: Recipe, pixels: Tensor) -> None:
         """Keep one picture; the last of a job ends it. Runs in the saver's thread."""
-        [image] = to_images(pixels)
-        entry: Any = image
-        if self._gallery is not None:
-            try:
-                entry = self._gallery.add(image, recipe)
-            except Exception as error:  # whatever the disk or the index raises: the job must end
-                self._end(job, saving_failed(error))
-                return
+        try:
+            [image] = to_images(pixels)
+            entry: Any = image if self._gallery is None else self._gallery.add(image, recipe)
+        except Exception as error:  # whatever the disk or the index raises: the job must end
+            self._end(job, saving_failed(error))
+            self._nudge()  # the worker drops the job's other pictures
+            return
         if job.keep(index, entry):
             self._end(job, Done(job.entries))

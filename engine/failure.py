@@ -30,6 +30,8 @@ def loading_failed(model: str, error: Exception) -> Failed:
 
 
 def saving_failed(error: Exception) -> Failed:
-    """The gallery raised ``error``; a full disk, most often."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-    return Failed(f"The picture could not be saved: {reason}.", "Make room on the disk and try again.")
+    """Keeping a finished picture raised ``error``; a full disk, most often."""
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return Failed(f"The picture could not be saved: {reason}.", "Make room on the disk and try again.")
+    return Failed(f"The picture could not be saved ({type(error).__name__}).", "Please try again.")

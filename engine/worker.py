@@ -101,7 +101,7 @@ class Worker:
 
     def _take_turn(self) -> bool:
         """Start what may start and make one step; returns whether there was anything to draw."""
-        self._drop_cancelled()
+        self._drop_stopped()
         while (picture := self._next()) is not None:
             self._account(picture)
             self._go_on(picture, None)
@@ -113,11 +113,13 @@ class Worker:
 
     # Who draws
 
-    def _drop_cancelled(self) -> None:
+    def _drop_stopped(self) -> None:
+        """Cancelled jobs, and those that ended elsewhere because a picture could not be saved."""
         with self._changed:
-            waiting = [job for job in self._line if job.cancelling]
-        for job in {*waiting, *(picture.job for picture in self._live if picture.job.cancelling)}:
-            self._close_job(job, Cancelled())
+            jobs = {*self._line, *(picture.job for picture in self._live)}
+        for job in jobs:
+            if job.cancelling or job.ended:
+                self._close_job(job, Cancelled())  # which an ended job does not notice
 
     def _next(self) -> Picture | None:
         """The next picture that may start now, taken out of the line."""

@@ -256,6 +256,51 @@ def test_a_full_disk_fails_the_job_and_not_the_engine(
                 engine.submit(a_recipe()).result(30)
 
 
+class OnceFullGallery(Gallery):
+    """Has no room for the first picture."""
+
+    full = True
+
+    def add(self, image: Image.Image, recipe: Recipe, parents=()):
+        if self.full:
+            self.full = False
+            raise OSError(28, "No space left on device")
+        return super().add(image, recipe, parents)
+
+
+@pytest.mark.parametrize("rows", [2, 4])  # the others wait in line; one of them is being drawn
+def test_a_job_that_could_not_be_saved_stops_and_the_next_goes_on(
+    tiny: Parts, network: Network, a_recipe: Callable[..., Recipe], tmp_path: Path, rows: int
+):
+    engine = Engine(lambda name: tiny, OnceFullGallery(tmp_path), rows=rows)
+    lost, kept = engine.submit(a_recipe(count=4)), engine.submit(a_recipe(seed=9))
+    with engine:
+        with pytest.raises(JobFailed, match="No space left on device"):
+            lost.result(30)
+        assert [entry.recipe.seed for entry in kept.result(30)] == [9]
+        deadline = time.monotonic() + 10
+        while engine._worker._live and time.monotonic() < deadline:
+            time.sleep(0.01)
+        calls, used = len(network.calls), time.process_time()
+        time.sleep(0.3)
+        assert len(network.calls) == calls
+        assert time.process_time() - used < 0.2  # the worker sleeps; it does not look for work for ever
+        assert engine.submit(a_recipe(seed=10)).result(30)
+
+
+def test_a_picture_that_cannot_be_made_an_image_fails_its_job(
+    engine: Engine, a_recipe: Callable[..., Recipe], monkeypatch: pytest.MonkeyPatch
+):
+    def broken(pixels: Tensor) -> list[Image.Image]:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.engine.to_images", broken)
+        with pytest.raises(JobFailed, match="could not be saved .MemoryError"):
+            engine.submit(a_recipe()).result(30)
+    assert engine.submit(a_recipe()).result(30)
+
+
 # Refusing
 
 
