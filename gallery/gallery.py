@@ -92,14 +92,23 @@ class Gallery:
         return self._index.count()
 
     def thumbnail(self, entry: Entry) -> Path:
-        """A small WebP of the picture, made once. Raises PictureError where the picture cannot be read."""
+        """A small WebP of the picture, made once; the picture itself where there is no room to write one.
+
+        Raises PictureError where the picture cannot be read.
+        """
         path = self._thumbnail_path(entry.id)
         if not path.is_file():
             image = open_picture(entry.path)
             image.thumbnail((THUMBNAIL, THUMBNAIL))
             buffer = BytesIO()
             image.convert("RGB").save(buffer, format="WEBP", quality=88)
-            files.write_durably(path, buffer.getvalue())
+            try:
+                files.write_durably(path, buffer.getvalue())
+            except (
+                OSError
+            ) as error:  # a full disk must not hide what is on it, nor keep it from being deleted
+                log.warning("A thumbnail could not be written: %s", error.strerror)
+                return entry.path
         return path
 
     def _thumbnail_path(self, entry_id: str) -> Path:

@@ -13,6 +13,8 @@ from sqlalchemy import String, create_engine, delete, event, func, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+MOST_WORDS = 32  # of a search; SQLite allows expressions a thousand deep
+MOST_CHARACTERS = 2000  # of a search; SQLite allows patterns of 50,000 bytes
 SCHEMA = 1  # PRAGMA user_version; an index of another schema is made again from the files
 
 
@@ -102,10 +104,11 @@ class Index:
     def find(self, words: str, limit: int, before: str | None) -> list[Row]:
         """Rows whose prompt has every one of ``words`` (beginnings of words count), newest first.
 
-        ``before`` is the id after which to go on, for the next page.
+        ``before`` is the id after which to go on, for the next page. A whole page of text may be pasted:
+        its first 2000 characters, and 32 different words of them, are looked for.
         """
         query = select(_Picture).order_by(_Picture.number.desc()).limit(limit)
-        for word in split(words):
+        for word in list(dict.fromkeys(split(words[:MOST_CHARACTERS])))[:MOST_WORDS]:
             # A beginning of a word: "app" finds "apples" and "red" does not find "scattered". Scripts
             # that write no spaces are searched anywhere.
             query = query.where(

@@ -72,6 +72,25 @@ def test_search_by_words(home: Path, words: str, found: set[str]) -> None:
     assert {names[e.id] for e in gallery.find(words)} == found
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (" ".join(f"w{k}" for k in range(5000)), True),  # more words than SQLite's expressions are deep
+        ("w0 " * 5000, True),
+        ("w0 " * 5000 + "elsewhere", True),  # what lies beyond the bound is not looked for
+        ("w0 elsewhere", False),
+        ("w" * 60_000, False),  # longer than SQLite's patterns may be
+        ("\U0001d4cc" * 60_000, False),
+        ("_" * 60_000, False),
+        ("ΐ" * 60_000, False),  # three letters when its case is folded
+    ],
+)
+def test_a_search_may_be_of_any_length(home: Path, words: str, found: bool) -> None:
+    gallery = Gallery(home)
+    gallery.add(paint(), Recipe(prompt=" ".join(f"w{k}" for k in range(200))))
+    assert bool(gallery.find(words)) == found
+
+
 def test_delete_takes_file_row_and_thumbnail(home: Path) -> None:
     gallery = Gallery(home)
     entry = gallery.add(paint(), Recipe())
@@ -191,6 +210,19 @@ def test_thumbnails_are_small_and_made_once(home: Path) -> None:
     assert Image.open(path).size == (384, 192)
     written = path.stat().st_mtime_ns
     assert gallery.thumbnail(entry) == path and path.stat().st_mtime_ns == written
+
+
+def test_a_full_disk_shows_the_picture_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = Gallery(home)
+    entry = gallery.add(paint(), Recipe())
+
+    def full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        assert gallery.thumbnail(entry) == entry.path
+    assert gallery.thumbnail(entry).parent == gallery.thumbnails  # once there is room again
 
 
 def test_many_writers_at_once_lose_nothing(home: Path) -> None:
