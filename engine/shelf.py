@@ -77,6 +77,7 @@ class Shelf:
             if name in self._loads:
                 return
             future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name)))
+        # Not under the lock: a load that ended by now calls back here, and that may wait for another lock.
         future.add_done_callback(lambda _: self._ready())
 
     def take(self, name: str, in_use: Collection[str]) -> Loaded | None:

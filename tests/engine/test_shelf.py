@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
 from engine import Engine, JobFailed
+from engine.shelf import Loaded, Shelf
 from models import ModelError, Parts, load
 from pipelines import Recipe
 
@@ -72,6 +74,46 @@ def test_what_the_loader_says_to_users_is_said(a_recipe: Callable[..., Recipe]):
             job.result(30)
     with pytest.raises(ModelError):
         load("no such model")
+
+
+class Prompt(ThreadPoolExecutor):
+    """Every load has ended before whoever asked for it can ask to be told."""
+
+    def submit(self, fn: Callable[..., Loaded], /, *args: object, **kwargs: object) -> Future[Loaded]:
+        future = super().submit(fn, *args, **kwargs)
+        wait([future])
+        return future
+
+
+def test_who_is_told_of_a_load_at_once_holds_nobody_up():
+    told: list[bool] = []
+
+    def failing(name: str) -> Parts:
+        raise OSError(name)
+
+    def ready() -> None:
+        other = threading.Thread(target=shelf.peek, args=("broken",), daemon=True)
+        other.start()
+        other.join(5)
+        told.append(not other.is_alive())
+
+    shelf = Shelf(failing, 2, ready)
+    shelf._loader = Prompt(1)
+    shelf.want("broken")
+    assert told == [True]
+    shelf.close()
+
+
+def test_many_loads_that_fail_at_once_stop_nobody(a_recipe: Callable[..., Recipe]):
+    def failing(name: str) -> Parts:
+        raise OSError(name)
+
+    with Engine(failing, most_jobs_per_user=50) as engine, ThreadPoolExecutor(4) as users:
+        engine._shelf._loader = Prompt(1)
+        jobs = users.map(lambda k: engine.submit(a_recipe(model=f"broken {k}"), user=f"{k % 4}"), range(80))
+        for job in jobs:
+            with pytest.raises(JobFailed, match="OSError"):
+                job.result(5)
 
 
 def test_the_model_unused_for_longest_makes_room(tiny: Parts, a_recipe: Callable[..., Recipe]):
