@@ -106,7 +106,7 @@ class Gallery:
                 files.write_durably(path, buffer.getvalue())
             except (
                 OSError
-            ) as error:  # a full disk must not hide what is on it, nor keep it from being deleted
+            ) as error:  # a full disk must not hide what can be deleted
                 log.warning("A thumbnail could not be written: %s", error.strerror)
                 return entry.path
         return path
