@@ -1,4 +1,4 @@
-// What the page does in the browser by itself: names, keys, dropping a picture on the prompt, light and dark.
+// What the page does in the browser by itself: names, keys, dropping a picture, light and dark.
 () => {
   const visible = (id) => {
     const element = document.getElementById(id);
@@ -25,23 +25,39 @@
         event.target.dispatchEvent(new Event("change", { bubbles: true })); // a number being typed counts
         setTimeout(() => generate.click(), 50);
       }
-    } else if (event.key === "Escape") {
-      visible("interrupt")?.click();
     }
   }, true);
 
-  // A picture dropped on the words goes where a picture dropped on the restore box goes.
+  // Escape interrupts, unless it is for something else: an unfinished word of an input method, an open list,
+  // a dialog, a picture shown full screen. What is open is looked at before anything closes it.
+  const forSomethingElse = (event) =>
+    event.isComposing || event.defaultPrevented || document.fullscreenElement ||
+    (event.target instanceof Element && event.target.closest(
+      "[role=combobox][aria-expanded=true], [role=listbox][aria-expanded=true], [role=dialog], dialog"));
+  let interrupts = false;
+  window.addEventListener("keydown", (event) => {
+    interrupts = event.key === "Escape" && !forSomethingElse(event);
+  }, true);
+  window.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && interrupts && !event.defaultPrevented) visible("interrupt")?.click();
+  });
+
+  // A picture dropped anywhere on Create goes where one dropped on the restore box goes, which sees to its own.
+  // A file dropped elsewhere does nothing: the browser would leave the page to show it.
   const carriesFile = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
-  const onWords = (event) => event.target instanceof Element && event.target.closest("#write");
+  const over = (event, place) => event.target instanceof Element && event.target.closest(place);
   document.addEventListener("dragover", (event) => {
-    if (carriesFile(event) && onWords(event)) event.preventDefault();
+    if (!carriesFile(event)) return;
+    event.preventDefault();
+    if (!over(event, "#create")) event.dataTransfer.dropEffect = "none";
   }, true);
   document.addEventListener("drop", (event) => {
-    if (!carriesFile(event) || !onWords(event)) return;
+    if (!carriesFile(event)) return;
     event.preventDefault();
+    if (!over(event, "#create") || over(event, "#restore")) return;
     event.stopPropagation();
     const input = document.querySelector("#restore input[type=file]");
-    if (!input) return;
+    if (!input || !event.dataTransfer.files.length) return;
     const files = new DataTransfer();
     files.items.add(event.dataTransfer.files[0]);
     input.files = files.files;

@@ -147,6 +147,18 @@ def test_keys_generate_and_interrupt(page: Page) -> None:
     expect(page.locator("#stage")).to_contain_text("Interrupted")
 
 
+def test_escape_closes_an_open_list_before_it_interrupts(page: Page) -> None:
+    start_long(page)
+    box(page, "model").click()
+    expect(box(page, "model")).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("Escape")
+    box(page, "prompt").dispatch_event("keydown", {"key": "Escape", "isComposing": True})
+    page.wait_for_timeout(500)
+    expect(page.locator("#interrupt")).to_have_text("Interrupt")  # neither stopped nor stopping
+    box(page, "prompt").press("Escape")
+    expect(page.locator("#stage")).to_contain_text("Interrupted")
+
+
 def test_a_number_being_typed_counts_when_the_key_generates(page: Page) -> None:
     fill(page, prompt="typed")
     box(page, "steps").fill("3")
@@ -176,6 +188,20 @@ def test_settings_survive_a_reload_before_anything_is_drawn(page: Page) -> None:
     page.reload()
     expect(box(page, "prompt")).to_have_value("not drawn yet")
     assert (value(page, "steps"), value(page, "seed")) == ("33", "5")
+
+
+def test_a_reload_finds_the_job_of_another_tab(page: Page) -> None:
+    """Tabs share one memory: an ended job written there by one tab does not hide what another one draws."""
+    with page.context.new_page() as other:
+        other.goto(page.url)
+        draw(other, "the other tab", steps=1)
+        start_long(page, "this tab")
+        fill(other, negative="typed there")
+        other.wait_for_timeout(500)
+        page.reload()
+        page.locator("#stage .frame img").wait_for()
+        page.click("#interrupt")
+        expect(page.locator("#stage")).to_contain_text("Interrupted")
 
 
 @pytest.mark.parametrize("seconds", [0, 4])
@@ -242,18 +268,32 @@ def test_a_picture_given_to_the_restore_box_restores_every_setting(page: Page, p
     assert_restored(page)
 
 
-def test_a_picture_dropped_on_the_prompt_restores_every_setting(page: Page, picture: Path) -> None:
-    data = page.evaluate_handle(
-        """bytes => { const data = new DataTransfer();
-        data.items.add(new File([new Uint8Array(bytes)], "given.png"));
-        return data; }""",
-        list(picture.read_bytes()),
+def drop(page: Page, place: str, file: Path) -> bool:
+    """Drop ``file`` on ``place``; whether the browser would leave the page to show it."""
+    return page.evaluate(
+        """([place, bytes]) => { const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([new Uint8Array(bytes)], "given.png", {type: "image/png"}));
+        const drag = {dataTransfer, bubbles: true, cancelable: true};
+        document.querySelector(place).dispatchEvent(new DragEvent("dragover", drag));
+        return document.querySelector(place).dispatchEvent(new DragEvent("drop", drag)); }""",
+        [place, list(file.read_bytes())],
     )
-    page.dispatch_event("#field-prompt textarea", "drop", {"dataTransfer": data})
+
+
+@pytest.mark.parametrize("place", ["#field-prompt textarea", "#stage", "#field-seed", "#restore button"])
+def test_a_picture_dropped_on_create_restores_every_setting(page: Page, picture: Path, place: str) -> None:
+    assert not drop(page, place, picture)
     assert_restored(page)
     page.wait_for_timeout(500)
     page.reload()  # what was restored is kept like what was typed
     expect(box(page, "prompt")).to_have_value("a restored owl")
+
+
+def test_a_file_dropped_beside_it_changes_nothing(page: Page, picture: Path) -> None:
+    fill(page, prompt="untouched")
+    assert not drop(page, "header.masthead", picture)
+    page.wait_for_timeout(500)
+    assert value(page, "prompt") == "untouched"
 
 
 def test_what_could_not_be_restored_is_told(page: Page, tmp_path: Path) -> None:
