@@ -16,4 +16,6 @@ ENV ATELIER_HOME=/data \
     PYTHONUNBUFFERED=1
 VOLUME /data
 EXPOSE 7860
+# Python does not end by SIGTERM when it is process 1; an interrupt closes the engine and saves what is done.
+STOPSIGNAL SIGINT
 CMD ["python", "app.py", "--host", "0.0.0.0", "--port", "7860"]

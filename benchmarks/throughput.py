@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -199,7 +200,7 @@ def report(
     return {
         "model": parts.name, "dtype": str(parts.dtype), "steps": steps, "rounds": rounds,
         "machine": {"processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-                    "torch": torch.__version__, "load": [round(x, 2) for x in os.getloadavg()]},
+                    "torch": torch.__version__, "load": machine_load()},
         "company_changes": {str(count): company(results, count) for count in sorted({n for n, _ in results})},
         "rows": rows,
     }  # fmt: skip
@@ -219,13 +220,14 @@ def company(results: dict[tuple[int, str], list[Round]], count: int) -> dict[str
 def table(data: dict[str, Any]) -> str:
     """The report as Markdown."""
     machine = data["machine"]
+    load = f", load at the end {machine['load'][0]}" if machine["load"] else ""
     far = "; ".join(
         f"{n} jobs: at most {d['max']}, mean {d['mean']}" for n, d in data["company_changes"].items()
     )
     lines = [
         f"# Throughput: {data['model']}, {data['dtype'].removeprefix('torch.')}", "",
         f"{machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, "
-        f"torch {machine['torch']}, load at the end {machine['load'][0]}. "
+        f"torch {machine['torch']}{load}. "
         f"Mixed samplers, about {data['steps']} steps, guidance 4; "
         f"median of {data['rounds']} interleaved rounds (fastest to slowest).", "",
         "| jobs | way | seconds for all | mean wait | pictures/s | U-Net calls | rows | engine is faster |",
@@ -244,6 +246,11 @@ def _processor() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name(0)
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor())
+
+
+def machine_load() -> list[float]:
+    """Of the machine, over 1, 5 and 15 minutes; Windows does not tell."""
+    return [] if sys.platform == "win32" else [round(x, 2) for x in os.getloadavg()]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

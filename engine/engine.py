@@ -40,7 +40,7 @@ class Engine:
         gallery: Gallery | None = None,
         *,
         rows: int | None = None,
-        most_jobs: int = 200,
+        most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
         most_jobs_per_user: int = 8,
         ended_kept: int = 200,
         models_kept: int = 2,

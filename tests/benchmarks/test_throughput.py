@@ -1,9 +1,13 @@
 """The benchmark measures the same work in every way, and keeps what it prints."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
-from benchmarks.throughput import main
+import pytest
+
+from benchmarks.throughput import machine_load, main, table
 
 
 def test_every_way_does_the_same_work(tiny_folder: Path, tmp_path: Path):
@@ -34,3 +38,12 @@ def test_every_way_does_the_same_work(tiny_folder: Path, tmp_path: Path):
     assert data["company_changes"]["1"]["max"] <= 1
     text = (tmp_path / "t.md").read_text()
     assert text.count("\n| ") == 9 and "diffusers, as it comes (float32)" in text
+
+
+def test_windows_tells_no_load(monkeypatch: pytest.MonkeyPatch):
+    assert sys.platform == "win32" or len(machine_load()) == 3
+    monkeypatch.delattr(os, "getloadavg", raising=False)
+    monkeypatch.setattr(sys, "platform", "win32")
+    machine = {"processor": "x", "cores": 2, "threads": 2, "torch": "2", "load": machine_load()}
+    data = {"model": "m", "dtype": "torch.float32", "steps": 4, "rounds": 1, "machine": machine}
+    assert "torch 2. Mixed" in table(data | {"company_changes": {}, "rows": []})
