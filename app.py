@@ -18,10 +18,10 @@ import typer
 from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull
 from engine.doctor import report
 from gallery import Gallery, save_picture
-from models import ModelError, Parts, load
+from models import ModelError, Parts, defaults, load
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
-from pipelines.recipe import FieldSpec, fields
+from pipelines.recipe import OF_MODEL, FieldSpec, fields
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
 
@@ -51,7 +51,8 @@ def serve(
     catalogue = find_models(home)
     with Engine(from_catalogue(catalogue), gallery) as engine:
         engine.preload(next(iter(catalogue)))
-        page = build(engine, gallery, list(catalogue), secret=page_secret(home))
+        good = {name: defaults(place) for name, place in catalogue.items()}
+        page = build(engine, gallery, good, secret=page_secret(home))
         page.launch(server_name=host, server_port=port, share=share, **launch_options())
 
 
@@ -88,30 +89,48 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
     from rich.console import Console
 
     console = Console(stderr=True)
-    if given["seed"] is None:
-        given["seed"] = random_seed()
+    good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
+    given = good | {name: value for name, value in given.items() if value is not None}
+    given.setdefault("seed", random_seed())
     try:
         recipe = Recipe.read(given)
     except RecipeError as error:
         raise typer.BadParameter(str(error)) from None
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{out.name}: got {out.suffix!r}; allowed: .png.", param_hint="--out")
     files = [out] if recipe.count == 1 else [numbered(out, k + 1) for k in range(recipe.count)]
     if taken := [file for file in files if file.exists() and not overwrite]:
         raise typer.BadParameter(f"{taken[0]} exists already; --overwrite replaces it.", param_hint="--out")
-    with Engine() as engine:
-        try:
+    job: Job | None = None
+    try:
+        with Engine() as engine:
             job = engine.submit(recipe)
             follow(job, console)
-            images = job.result()
-        except KeyboardInterrupt:
-            console.print("Interrupted.")
-            raise typer.Exit(130) from None
-        except (RecipeError, QueueFull, RuntimeError) as error:
-            console.print(str(error), style="red", markup=False)
-            raise typer.Exit(1) from None
-    for image, single, file in zip(images, recipe.each(), files, strict=True):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save_picture(image, single, file)
-        typer.echo(f"{file}  (seed {single.seed})")
+            job.result()
+    except KeyboardInterrupt:
+        console.print("Interrupted.")
+        raise typer.Exit(130) from None
+    except (RecipeError, QueueFull, RuntimeError) as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    finally:  # what was finished is kept, however it ended
+        save_finished(job, files, console)
+
+
+def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
+    """Write the pictures that are there, each to its own file, and say which. Exits with 1 if one cannot be."""
+    failed = False
+    for index, image in (job.finished if job else {}).items():
+        single, file = job.recipe.each()[index], files[index]
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_picture(image, single, file)
+            typer.echo(f"{file}  (seed {single.seed})")
+        except OSError as error:
+            console.print(f"{file} could not be written: {error.strerror}.", style="red", markup=False)
+            failed = True
+    if failed:
+        raise typer.Exit(1)
 
 
 def follow(job: Job, console: Any) -> None:
@@ -160,11 +179,14 @@ def draw_signature() -> inspect.Signature:
 
 
 def _default(spec: FieldSpec) -> object:
-    return None if spec.name == "seed" else spec.default  # no seed: a new one each time, and it is told
+    """None is "not given": a new seed each time, which is told, and the model's own defaults."""
+    return None if spec.name in ("seed", *OF_MODEL) else spec.default
 
 
 def _option(spec: FieldSpec) -> Any:
     allowed = "random if not given" if spec.name == "seed" else spec.allowed
+    if spec.name in OF_MODEL:
+        allowed += "; the model's own if not given"
     kind = spec.type | None if _default(spec) is None else spec.type
     name = "--" + spec.name.replace("_", "-")
     return Annotated[kind, typer.Option(name, help=f"{spec.help} ({allowed})")]

@@ -1,6 +1,5 @@
 """From a name to ``Parts``: diffusers' folder layout and safetensors only. Knows no samplers or recipes."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from models.defaults import read_defaults, read_json
 from models.hardware import best_device, best_dtype
 from models.parts import Parts
 from models.table import read_scheduler
@@ -46,6 +46,17 @@ def load(
         raise
     except Exception as error:  # the libraries raise a dozen kinds over files that anyone may have written
         raise ModelError(f"Model {name!r} cannot be loaded: {error}") from error
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The recipe fields good for the model that ``load(name)`` gives, without its weights.
+
+    Empty where they cannot be read: such a model cannot be loaded either, and ``load`` says what is wrong.
+    """
+    try:
+        return read_defaults(_find(name, download=False))[1]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 @contextmanager
@@ -105,17 +116,15 @@ def _load_folder(
     wanted, made = unet.config.in_channels, vae.config.latent_channels
     if wanted != made:
         raise ModelError(f"Model {name!r} has a U-Net for {wanted} latent channels and a VAE of {made}.")
-    side = unet.config.sample_size * 2 ** (len(vae.config.block_out_channels) - 1)
-    extra = _json(folder / "atelier.json") if (folder / "atelier.json").exists() else {}
-    width, height = extra.get("native_size", (side, side))
+    native_size, defaults = read_defaults(folder)
     return Parts(
         name=name,
         family=family,
         folder=folder,
         files=_files(folder),
-        parametrisation=read_scheduler(_json(folder / "scheduler" / "scheduler_config.json")),
-        native_size=(width, height),
-        defaults={"width": width, "height": height} | extra.get("defaults", {}),
+        parametrisation=read_scheduler(read_json(folder / "scheduler" / "scheduler_config.json")),
+        native_size=native_size,
+        defaults=defaults,
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         text_encoder=_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(place),
         unet=unet.to(memory_format=torch.channels_last),
@@ -131,7 +140,7 @@ def _family(folder: Path) -> str:
         raise ModelError(
             f"Folder {str(folder)!r} has no model_index.json; allowed: diffusers' folder layout."
         )
-    name = _json(index).get("_class_name")
+    name = read_json(index).get("_class_name")
     if name not in FAMILIES:
         raise ModelError(f"Folder {str(folder)!r} holds a {name}; allowed: {', '.join(FAMILIES)}.")
     missing = [part for part in COMPONENTS if not (folder / part).is_dir()]
@@ -169,10 +178,3 @@ def _files(folder: Path) -> tuple[Path, ...]:
     return tuple(
         file.relative_to(folder) for file in found if file.suffix in (".safetensors", ".json", ".txt")
     )
-
-
-def _json(file: Path) -> dict[str, Any]:
-    values = json.loads(file.read_text("utf-8"))
-    if not isinstance(values, dict):
-        raise ModelError(f"File {str(file)!r} holds no JSON object.")
-    return values

@@ -17,6 +17,14 @@ from pydantic_core import ErrorDetails
 from schedulers import GUIDANCE, SAMPLERS, SCHEDULES
 
 MAX_SEED = 2**32 - 1
+OF_MODEL = (
+    "sampler",
+    "schedule",
+    "steps",
+    "guidance",
+    "width",
+    "height",
+)  # a model may have its own defaults
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
 

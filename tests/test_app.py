@@ -1,6 +1,8 @@
 """The front door: options come from the recipe's declarations, and a drawn file says how it was made."""
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,17 @@ def test_draw_writes_pictures_that_say_how_they_were_made(tiny_folder: Path, tmp
     assert {(r.prompt, r.negative, r.sampler, r.steps, r.width, r.count) for r in recipes} == {
         ("a cat", "dogs", "euler", 2, 64, 1)
     }
+
+
+def test_options_that_are_not_given_are_the_models_own(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+    good = {"steps": 2, "guidance": 3.5, "schedule": "trailing", "sampler": "ddim"}
+    (folder / "atelier.json").write_text(json.dumps({"native_size": [64, 72], "defaults": good}))
+    code, said = run("draw", "x", "--model", str(folder), "--steps", "1", "--out", str(tmp_path / "a.png"))
+    assert code == 0, said
+    drawn = read_recipe(tmp_path / "a.png").model_dump()
+    wanted = good | {"steps": 1, "width": 64, "height": 72}
+    assert {name: drawn[name] for name in wanted} == wanted
 
 
 def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ Updates = dict[Block, Any]
 class Create:
     """The tab's components and listeners. Made inside the page's Blocks; ``kept`` is the browser's memory."""
 
-    def __init__(self, engine: Engine, gallery: Gallery, models: list[str], kept: gr.BrowserState) -> None:
+    def __init__(
+        self, engine: Engine, gallery: Gallery, models: Mapping[str, Mapping[str, Any]], kept: gr.BrowserState
+    ) -> None:
         self._engine = engine
         self._gallery = gallery
         self.kept = kept
@@ -143,9 +145,10 @@ class Create:
             self._restore, [self._file], [self._notice, self._file, *form.components], **QUIET
         )
         self.keep_after(restored)
-        form["model"].input(  # pyright: ignore[reportAttributeAccessIssue]
-            self._engine.preload, [form["model"]], None, **QUIET
+        chosen = form["model"].input(  # pyright: ignore[reportAttributeAccessIssue]
+            self._choose, asked, form.components, preprocess=False, **QUIET
         )
+        self.keep_after(chosen)
         self._quick_changes()
 
     def _quick_changes(self) -> None:
@@ -162,7 +165,10 @@ class Create:
         ]
         for change in changes:
             self.keep_after(change)
-        typed = [component.input for component in form.components]  # pyright: ignore[reportAttributeAccessIssue]
+        others = [
+            form[name] for name in form.names if name != "model"
+        ]  # which is kept once its defaults show
+        typed = [component.input for component in others]  # pyright: ignore[reportAttributeAccessIssue]
         gr.on(typed, None, [kept, *form.components], [kept], js=self._keep_js(), **QUIET)
         form["guidance"].change(  # pyright: ignore[reportAttributeAccessIssue]
             None, [form["guidance"]], [self._negative_hint],
@@ -187,12 +193,21 @@ class Create:
         settings = memory.get("settings")
         updates = self.form.updates(self.form.kept(settings if isinstance(settings, dict) else {}))
         watched = str(memory.get("job", ""))
-        job = self._engine.job(watched)
+        job = self._to_show(watched, str(memory["visitor"]))
         if job is None:
             lost = bool(watched) and memory.get("ended") != watched
             said = show.notice(RESTARTED) if lost else ""
             return {**updates, self._notice: said, self.kept: memory | {"job": ""}}
+        memory["job"] = job.id
         return {**updates, **self._state(job, job.event), self._job: job.id, self.kept: memory}
+
+    def _to_show(self, watched: str, visitor: str) -> Job | None:
+        """The kept job while it is open; else the visitor's newest that is (of another tab); else it."""
+        kept = self._engine.job(watched)
+        if kept is not None and not kept.ended:
+            return kept
+        in_the_making = [job for job in self._engine.jobs(visitor) if not job.ended]
+        return in_the_making[-1] if in_the_making else kept
 
     def _start(self, kept: dict[str, Any], *values: Any) -> Updates:
         try:
@@ -203,6 +218,13 @@ class Create:
         settings = dict(zip(self.form.names, values, strict=True))
         memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed}
         return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
+
+    def _choose(self, kept: dict[str, Any], *values: Any) -> Updates:
+        """Another model: begin to load it, and show its defaults where those of the one before were shown."""
+        self._engine.preload(values[self.form.names.index("model")])
+        settings = kept.get("settings")
+        before = str(settings.get("model", "")) if isinstance(settings, dict) else ""
+        return self.form.updates(self.form.moved(before, values))
 
     def _watch(self, job_id: str) -> Iterator[Updates]:
         """Show a job's events until it ends. The page may go at any time; the job goes on."""
@@ -265,9 +287,11 @@ class Create:
 
     def _finished(self, job: Job, event: Event) -> Updates:
         """The pictures that were finished, with a word on why not all; else the stage says how it ended."""
-        entries: list[Entry] = list(job.entries)
-        if not entries:
+        if not job.entries:
             return {self._stage: gr.update(value=show.stage(job, event), visible=True)}
+        entries = [entry for entry in job.entries if self._still_there(entry)]
+        if not entries:
+            return {self._stage: gr.update(value=show.IDLE, visible=True)}
         pictures = [(str(entry.path), job.recipe.prompt) for entry in entries]
         first = entries[0].recipe or job.recipe
         return {
@@ -277,6 +301,10 @@ class Create:
             self._caption: show.caption(first),
             self._shown: [entry.id for entry in entries],
         }
+
+    def _still_there(self, entry: Entry) -> bool:
+        """Whether a picture of a job was not deleted since."""
+        return self._gallery.get(entry.id) is not None and entry.path.is_file()
 
     def _resting(self) -> Updates:
         return {

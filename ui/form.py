@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from pipelines.recipe import FieldSpec, Recipe, fields, random_seed
+from pipelines.recipe import OF_MODEL, Recipe, fields, random_seed
 
 RANDOM = -1  # the seed box's word for "surprise me"
 SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; other numbers are typed
@@ -20,9 +20,16 @@ SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; ot
 class Form:
     """Components by field name, and the way between them and a ``Recipe``."""
 
-    def __init__(self, models: Sequence[str]) -> None:
+    def __init__(self, models: Mapping[str, Mapping[str, Any]]) -> None:
+        """``models``: name -> the settings good for it (none if not known); the first is shown."""
         self._models = list(models)
         self._specs = {spec.name: spec for spec in fields()}
+        self._good = {
+            model: {
+                name: value for name, value in good.items() if name in OF_MODEL and self._shows(name, value)
+            }
+            for model, good in models.items()
+        }
         self._made: dict[str, Component] = {}
 
     @property
@@ -39,21 +46,24 @@ class Form:
     def make(self, name: str, **look: Any) -> Component:
         """The component of field ``name``, rendered here; ``look`` is passed on to Gradio."""
         spec = self._specs[name]
+        default = self._start(self._models[0])[name]
         look = {"label": spec.label, "info": spec.help, "elem_id": f"field-{name}", **look}
         if name == "model":
             made: Component = gr.Dropdown(self._models, value=self._models[0], **look)
         elif spec.choices:
             choices = [(choice.label, choice.name) for choice in spec.choices]
-            made = gr.Dropdown(choices, value=str(spec.default), filterable=False, **look)
+            made = gr.Dropdown(choices, value=str(default), filterable=False, **look)
         elif spec.type is str:
-            made = gr.Textbox(value=str(spec.default), **look)
+            made = gr.Textbox(value=str(default), **look)
         elif spec.optional:  # Gradio's number box shows an empty value as 0, which is another value
             made = gr.Textbox(value="", max_lines=1, **look)
         elif name in SLIDERS:
             bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
-            made = gr.Slider(value=_number(spec), buttons=[], **bounds, **look)
+            made = gr.Slider(value=_number(default), buttons=[], **bounds, **look)
         else:
-            made = gr.Number(value=RANDOM if name == "seed" else _number(spec), step=spec.step or 1, **look)
+            made = gr.Number(
+                value=RANDOM if name == "seed" else _number(default), step=spec.step or 1, **look
+            )
         self._made[name] = made
         return made
 
@@ -87,6 +97,22 @@ class Form:
             name: values[name] for name in self._made if name in values and self._shows(name, values[name])
         }
 
+    def moved(self, before: str, values: Sequence[Any]) -> dict[str, Any]:
+        """What the choice of another model changes: the settings that are still ``before``'s become its own.
+
+        ``values`` are the components', the new model among them. Nothing where its defaults are not known.
+        """
+        shown = dict(zip(self._made, values, strict=True))
+        if not self._good.get(shown["model"]):
+            return {}
+        old = self._start(before if before in self._models else self._models[0])
+        new = self._start(shown["model"])
+        return {name: new[name] for name in OF_MODEL if shown[name] == old[name] != new[name]}
+
+    def _start(self, model: str) -> dict[str, Any]:
+        """The values a form begins with for ``model``."""
+        return {name: spec.default for name, spec in self._specs.items()} | self._good[model]
+
     def _typed(self, name: str, value: Any) -> Any:
         """What an optional number's text says: nothing, a number, or itself (which Recipe refuses)."""
         if not self._specs[name].optional or not isinstance(value, str):
@@ -116,5 +142,5 @@ class Form:
         return name in self._models
 
 
-def _number(spec: FieldSpec) -> float | None:
-    return None if isinstance(spec.default, str) else spec.default
+def _number(default: Any) -> float | None:
+    return None if isinstance(default, str) else default

@@ -1,5 +1,6 @@
 """The page as a whole: header, tabs, what the browser keeps, and how it is served."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ HEADER = """
 """
 
 
-def build(engine: Engine, gallery: Gallery, models: list[str], secret: str) -> gr.Blocks:
-    """The page. ``models`` are the names to choose from, the first one first; ``secret`` encrypts what the
-    browser keeps, and must stay the same for a reload after a restart to find it.
+def build(
+    engine: Engine, gallery: Gallery, models: Mapping[str, Mapping[str, Any]], secret: str
+) -> gr.Blocks:
+    """The page. ``models`` are the names to choose from, the first one first, each with the settings good for
+    it; ``secret`` encrypts what the browser keeps, and must stay the same for a reload after a restart.
 
     Pictures are served as the files they are, never copied: a download has its metadata, and what is
     deleted is gone.

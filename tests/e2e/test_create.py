@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from gallery import read_recipe
+from models import defaults
 from pipelines.recipe import Recipe
 from tests.e2e.studio import Studio, free_port, running
 from tests.e2e.wire import Wire
@@ -356,11 +358,33 @@ def test_an_empty_prompt_draws(page: Page) -> None:
     assert draw(page, "", steps=1).prompt == ""
 
 
-def test_opening_the_advanced_settings_changes_none_of_them(page: Page) -> None:
+def test_opening_the_advanced_settings_changes_none_of_them(page: Page, studio: Studio) -> None:
+    """A new form draws with the model's own defaults."""
     page.locator("#advanced > button").click()
     expect(box(page, "eta")).to_have_value("")
     recipe = draw(page, "advanced", steps=1)
-    assert recipe == Recipe(model=recipe.model, prompt="advanced", steps=1, seed=recipe.seed)
+    home = "starter" if recipe.model == "starter" else str(studio.home / "models" / recipe.model)
+    typed = {"model": recipe.model, "prompt": "advanced", "steps": 1, "seed": recipe.seed}
+    assert recipe == Recipe.read(defaults(home) | typed)
+
+
+def test_another_model_brings_its_own_defaults(browser: Browser, tmp_path: Path) -> None:
+    one = write_tiny(tmp_path / "models" / "one")
+    (one / "atelier.json").write_text('{"native_size": [192, 256], "defaults": {"steps": 7, "guidance": 2}}')
+    two = Path(shutil.copytree(one, tmp_path / "models" / "two"))
+    (two / "atelier.json").write_text('{"native_size": [64, 72], "defaults": {"steps": 3}}')
+    with running(tmp_path) as studio, browser.new_page() as page:
+        page.goto(studio.url)
+        for name, wanted in (("one", ("192", "256", "7", "2")), ("two", ("64", "72", "9", "5"))):
+            box(page, "model").click()
+            page.get_by_role("option", name=name).click()
+            expect(box(page, "width")).to_have_value(wanted[0])
+            assert tuple(value(page, name) for name in ("width", "height", "steps", "guidance")) == wanted
+            fill(page, steps=9)
+            page.wait_for_timeout(500)
+        page.reload()
+        expect(box(page, "width")).to_have_value("64")
+        assert (value(page, "model"), value(page, "steps")) == ("two", "9")
 
 
 def test_guidance_1_says_that_the_negative_prompt_has_no_effect(page: Page) -> None:

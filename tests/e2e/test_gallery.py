@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from gallery import read_recipe
 from tests.e2e.studio import ROOT, Studio
-from tests.e2e.test_create import box, draw, until, value
+from tests.e2e.test_create import box, draw, shown_file, until, value
 
 pytestmark = pytest.mark.e2e
 
@@ -64,6 +64,27 @@ def test_delete_asks_first(page: Page, studio: Studio) -> None:
     until(lambda: tiles(page) == [])
     assert len(before - studio.pictures()) == 1
     assert page.request.get(source).status in (403, 404)  # and no copy is served
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_reload_after_a_deletion_shows_what_is_left(page: Page, others: int) -> None:
+    prompt = f"manatee of {1 + others}"
+    draw(page, prompt, steps=1, count=1 + others, negative="kept words")
+    open_gallery(page, prompt)
+    until(lambda: tiles(page) == [prompt] * (1 + others))
+    page.locator("#grid button.thumbnail-item").first.click()
+    page.click("#delete")
+    page.click("#delete-sure")
+    until(lambda: tiles(page) == [prompt] * others)
+    missing: list[str] = []
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status >= 400 else None)
+    page.reload()
+    expect(box(page, "negative")).to_have_value("kept words")
+    if others:
+        until(lambda: shown_file(page) is not None)
+    else:
+        expect(page.locator("#stage .idle")).to_be_visible()
+    assert missing == []
 
 
 def test_a_damaged_file_is_one_broken_tile(page: Page, studio: Studio) -> None:

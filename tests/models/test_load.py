@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models import ModelError, Parts, load
+from models import ModelError, Parts, defaults, load
 from tests.tiny import write_tiny
 
 FAST_CPU = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
@@ -85,6 +85,15 @@ def test_atelier_json_gives_defaults_and_size(copy: Path) -> None:
     parts = load(str(copy))
     assert parts.native_size == (128, 64)
     assert parts.defaults == {"width": 128, "height": 64, "steps": 12}
+    assert defaults(str(copy)) == parts.defaults
+
+
+def test_defaults_are_read_without_the_weights(copy: Path) -> None:
+    for file in copy.rglob("*.safetensors"):
+        file.unlink()
+    assert defaults(str(copy)) == {"width": 64, "height": 64}
+    (copy / "atelier.json").write_text("{")
+    assert defaults(str(copy)) == defaults("no/such-model") == defaults("nowhere") == {}
 
 
 def test_half_precision_variants_load(copy: Path) -> None:

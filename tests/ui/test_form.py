@@ -11,8 +11,8 @@ from pipelines.recipe import Recipe, RecipeError, fields
 from ui.form import RANDOM, Form
 
 
-def whole_form(models: tuple[str, ...] = ("starter", "other")) -> Form:
-    form = Form(models)
+def whole_form(**good: dict[str, Any]) -> Form:
+    form = Form({"starter": {}, "other": {}} | good)
     with gr.Blocks():
         for spec in fields():
             form.make(spec.name)
@@ -45,8 +45,34 @@ def test_every_field_has_a_component_that_says_its_declaration(spec: Any) -> Non
         assert component.value == ("" if spec.default is None else spec.default)
 
 
+STARTER = {"guidance": 4.0, "schedule": "trailing", "steps": 20, "width": 128, "height": 128}
+LARGE = {"width": 512, "height": 512, "steps": 30}
+
+
+def test_the_form_begins_with_the_first_models_defaults() -> None:
+    form: Any = whole_form(starter=STARTER | {"sampler": "gone", "steps": True, "prompt": "x", "wings": 2})
+    shown = {name: form[name].value for name in ("guidance", "schedule", "sampler", "steps", "prompt")}
+    assert shown == {"guidance": 4, "schedule": "trailing", "sampler": "dpmpp-2m", "steps": 20, "prompt": ""}
+
+
+def test_choosing_a_model_moves_what_was_not_changed() -> None:
+    form = whole_form(starter=STARTER, other=LARGE)
+    untouched = values(**STARTER, model="other")
+    assert form.moved("starter", untouched) == LARGE | {"guidance": 5, "schedule": "model"}
+    assert form.moved("gone", untouched) == form.moved("starter", untouched)  # as if it were the first
+    changed = values(**STARTER | {"width": 192, "guidance": 7}, model="other")
+    assert form.moved("starter", changed) == {"height": 512, "steps": 30, "schedule": "model"}
+    assert form.moved("other", values(**LARGE, model="starter")) == {
+        "guidance": 4, "schedule": "trailing", "steps": 20, "width": 128, "height": 128
+    }  # fmt: skip
+
+
+def test_a_model_without_known_defaults_moves_nothing() -> None:
+    assert whole_form(starter=STARTER).moved("starter", values(**STARTER, model="other")) == {}
+
+
 def test_a_field_that_the_page_forgot_is_our_fault() -> None:
-    form = Form(["starter"])
+    form = Form({"starter": {}})
     with gr.Blocks():
         form.make("prompt")
     with pytest.raises(AssertionError, match="negative"):
