@@ -118,9 +118,11 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
 
 
 def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
-    """Write the pictures that are there, each to its own file, and say which. Exits with 1 if one cannot be."""
+    """Write the pictures that are there, each to its own file, and say which. Exits with 1 if one fails."""
+    if job is None:
+        return
     failed = False
-    for index, image in (job.finished if job else {}).items():
+    for index, image in job.finished.items():
         single, file = job.recipe.each()[index], files[index]
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,12 @@ class Job:
             return tuple(self._entries[k] for k in sorted(self._entries))
 
     @property
+    def finished(self) -> dict[int, Any]:
+        """``entries`` by the number of the picture, from 0; a later one may be finished first."""
+        with self._changed:
+            return {k: self._entries[k] for k in sorted(self._entries)}
+
+    @property
     def ended(self) -> bool:
         return isinstance(self._event, ENDINGS)
 

@@ -3,16 +3,21 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from torch import Tensor
 from typer.testing import CliRunner
 
 import app
 from gallery import read_recipe
 from models import ModelError
+from pipelines import to_images
 from pipelines.recipe import fields
 
 ROOT = Path(__file__).parents[1]
@@ -81,6 +86,50 @@ def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path)
     code, said = run(*asked, str(out), "--overwrite")
     assert code == 0, said
     assert read_recipe(out).prompt == "x"
+
+
+SMALL = ("--steps", "2", "--width", "64", "--height", "64", "--seed", "7")
+
+
+@pytest.mark.parametrize("ending", ["interrupt", "failure"])
+def test_draw_keeps_what_was_finished_when_it_stops(
+    ending: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pictures are done when the third brings the end."""
+    done: list[int] = []
+
+    def interrupted(pixels: Tensor) -> list[Image.Image]:
+        done.append(1)
+        if len(done) == 3 and ending == "interrupt":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        if len(done) == 3 and ending == "failure":
+            raise RuntimeError
+        return to_images(pixels)
+
+    monkeypatch.setattr("engine.engine.to_images", interrupted)
+    out = tmp_path / "cat.png"
+    code, said = run("draw", "x", "--model", str(tiny_folder), *SMALL, "--count", "4", "--out", str(out))
+    assert code == (130 if ending == "interrupt" else 1)
+    written = sorted(tmp_path.iterdir())
+    assert [file.name for file in written][:2] == ["cat-1.png", "cat-2.png"]
+    assert all(f"{file} (seed {read_recipe(file).seed})" in said for file in written)
+    assert all(read_recipe(file).seed == 6 + int(file.stem[-1]) for file in written)
+
+
+def test_draw_says_which_file_could_not_be_written(tiny_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "cat.png"
+    out.with_name("cat-1.png").mkdir()
+    asked = ("x", "--model", str(tiny_folder), *SMALL, "--count", "2", "--out", str(out), "--overwrite")
+    code, said = run("draw", *asked)
+    assert code == 1 and "cat-1.png could not be written: Is a directory" in said
+    assert "Traceback" not in said and read_recipe(out.with_name("cat-2.png")).seed == 8
+
+
+@pytest.mark.parametrize("name", ["cat.jpg", "cat"])
+def test_draw_writes_nothing_but_png(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(app, "Engine")  # refused before anything is drawn
+    code, said = run("draw", "x", "--out", str(tmp_path / name))
+    assert code == 2 and "allowed: .png" in said and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
