@@ -192,20 +192,6 @@ def test_settings_survive_a_reload_before_anything_is_drawn(page: Page) -> None:
     assert (value(page, "steps"), value(page, "seed")) == ("33", "5")
 
 
-def test_a_reload_finds_the_job_of_another_tab(page: Page) -> None:
-    """Tabs share one memory: an ended job written there by one tab does not hide what another one draws."""
-    with page.context.new_page() as other:
-        other.goto(page.url)
-        draw(other, "the other tab", steps=1)
-        start_long(page, "this tab")
-        fill(other, negative="typed there")
-        other.wait_for_timeout(500)
-        page.reload()
-        page.locator("#stage .frame img").wait_for()
-        page.click("#interrupt")
-        expect(page.locator("#stage")).to_contain_text("Interrupted")
-
-
 @pytest.mark.parametrize("seconds", [0, 4])
 def test_a_lost_connection_is_taken_up_again(page: Page, studio: Studio, seconds: float) -> None:
     with Wire(studio.url) as wire:
