@@ -104,9 +104,7 @@ class Gallery:
             image.convert("RGB").save(buffer, format="WEBP", quality=88)
             try:
                 files.write_durably(path, buffer.getvalue())
-            except (
-                OSError
-            ) as error:  # a full disk must not hide what can be deleted
+            except OSError as error:  # a full disk must not hide what can be deleted
                 log.warning("A thumbnail could not be written: %s", error.strerror)
                 return entry.path
         return path
