@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ def test_draw_keeps_what_was_finished_when_it_stops(
         done.append(1)
         if len(done) == 3 and ending == "interrupt":
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            time.sleep(1)  # the main thread takes the interrupt before the last pictures can be done
         if len(done) == 3 and ending == "failure":
             raise RuntimeError
         return to_images(pixels)
