@@ -22,6 +22,8 @@ from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from models.hardware import best_device, best_dtype
+
 
 class Task(Protocol):
     """What is learnt. ``module.forward(*batch)`` returns scalars, ``{"loss": ...}`` the one to minimise."""
@@ -52,8 +54,14 @@ class Plan:
     save_every: int = 200
     sample_every: int = 500
     log_every: int = 20
-    precision: str = "bf16"  # accelerate's names: "no", "bf16", "fp16"
+    precision: str = "auto"  # what the device is fast at, or one of accelerate's names: "no", "bf16", "fp16"
     seed: int = 0
+
+    @property
+    def mixed(self) -> str:
+        """``precision`` in accelerate's names."""
+        names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "no"}
+        return names[best_dtype(best_device())] if self.precision == "auto" else self.precision
 
     def rate(self, step: int) -> float:
         """The learning rate of step ``step`` (0-based)."""
@@ -71,7 +79,7 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     Raises ``FloatingPointError`` when the loss is no longer finite; the last checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(mixed_precision=plan.precision, log_with="tensorboard", project_dir=str(folder))
+    accelerator = Accelerator(mixed_precision=plan.mixed, log_with="tensorboard", project_dir=str(folder))
     accelerator.init_trackers("tensorboard")
     module = task.module.to(accelerator.device, memory_format=torch.channels_last)
     learnt = [p for p in module.parameters() if p.requires_grad]

@@ -9,9 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from models import ModelError, Parts, defaults, load
+from models.hardware import best_dtype
 from tests.tiny import write_tiny
-
-FAST_CPU = torch.cpu.get_capabilities().get("avx512_bf16") or torch.cpu.get_capabilities().get("amx_bf16")
 
 
 @pytest.fixture
@@ -61,9 +60,8 @@ def test_bfloat16_answers_are_near_float32(tiny: Parts, tiny_folder: Path) -> No
     assert (half.denoise(x, levels, context) - exact).std() < 0.02 * exact.std()
 
 
-def test_bfloat16_is_chosen_only_where_the_cpu_multiplies_it(tiny_folder: Path) -> None:
-    chosen = load(str(tiny_folder), device="cpu").dtype
-    assert chosen == (torch.bfloat16 if FAST_CPU else torch.float32)
+def test_the_number_format_is_the_one_the_cpu_is_fast_at(tiny_folder: Path) -> None:
+    assert load(str(tiny_folder), device="cpu").dtype == best_dtype(torch.device("cpu"))
 
 
 def test_a_text_over_the_limit_is_refused(tiny: Parts) -> None:
