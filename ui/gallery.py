@@ -59,8 +59,10 @@ class Browse:
     def _listen(self, tab: gr.Tab) -> None:
         wall = [self._grid, self._found, self._more, self._ids]
         panel = [self._panel, self._picture, self._recipe, self._reuse, self._confirm, self._picked]
-        gr.on([tab.select, self._search.submit], self._show, [self._search], wall, **QUIET)
-        self._search.change(self._show, [self._search], wall, trigger_mode="always_last", **QUIET)
+        # One listener, so that answers come in the order of asking: two would race, and an answer to older
+        # words (opening the tab shows everything) could take the place of a newer one.
+        asked = [tab.select, self._search.submit, self._search.change]
+        gr.on(asked, self._show, [self._search], wall, trigger_mode="always_last", **QUIET)
         self._more.click(self._show_more, [self._search, self._ids], wall, **QUIET)
         self._grid.select(self._open, [self._ids], panel, **QUIET)
         self._delete.click(lambda: gr.update(visible=True), None, [self._confirm], **QUIET)
