@@ -25,6 +25,8 @@ from training.data.vocabulary import (
 )
 
 SIDE = 128  # pixels of a scene's edge
+CELL = 8  # pixels of a latent's edge. Objects stand on this grid and have sides of whole cells, so that one
+# glyph at one size is one pattern of latents wherever it stands: a small network learns it many times sooner
 MEDIA = ("a drawing of", "a picture of", "an illustration of", "an emoji of", "a photo of", "an image of")
 PRAISE = (", high quality", ", cute", ", beautiful", ", detailed", ", simple", ", flat illustration")
 
@@ -105,43 +107,51 @@ def _background(rng: np.random.Generator, things: tuple[int, ...]) -> Background
 
 
 def spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, int]]:
-    """Centres of ``count`` squares that do not overlap: a loose row or triangle, jittered."""
-    half, centre = side // 2, SIDE / 2
+    """Centres of ``count`` squares that do not overlap: a loose row or triangle, on the grid of ``CELL``."""
     if count == 1:
-        room = max((SIDE - side) // 2 - 2, 0)
-        jitter = min(room, 14 if side > 60 else 26)
-        x, y = centre + rng.integers(-jitter, jitter + 1), centre + rng.integers(-jitter, jitter + 1)
-        return [(int(x), int(y))]
-    layouts = {
-        2: [[(-1, 0), (1, 0)], [(-1, -0.5), (1, 0.5)], [(-1, 0.5), (1, -0.5)]],
-        3: [[(-1, 0.85), (1, 0.85), (0, -0.95)], [(-1, -0.85), (1, -0.85), (0, 0.95)]]
-        + ([[(-1.28, 0), (0, 0), (1.28, 0)]] if side <= 38 else []),
-    }[count]
-    layout = layouts[rng.integers(len(layouts))]
-    reach = (half + 3, SIDE - half - 3)
-    step = half + 4
-    return [
-        (
-            int(np.clip(centre + dx * step + rng.integers(-4, 5), *reach)),
-            int(np.clip(centre + dy * step + rng.integers(-4, 5), *reach)),
-        )
-        for dx, dy in layout
-    ]
+        room = (SIDE - side) // CELL
+        jitter = 1 if side >= 64 else 2
+        low, high = max(room // 2 - jitter, 0), min(room - room // 2 + jitter, room)
+        corners = [(rng.integers(low, high + 1), rng.integers(low, high + 1))]
+    else:
+        layout = LAYOUTS[count][rng.integers(len(LAYOUTS[count]))]
+        corners = [(rng.choice(columns), rng.choice(rows)) for columns, rows in layout]
+    return [(int(x) * CELL + side // 2, int(y) * CELL + side // 2) for x, y in corners]
+
+
+# Where the corners of groups may stand, in cells: for each count some layouts, each one
+# (columns, rows) to choose from for every object.
+_LEFT, _RIGHT, _MIDDLE = (1, 2), (8, 9), (4, 5, 6)
+LAYOUTS: dict[int, list[list[tuple[tuple[int, ...], tuple[int, ...]]]]] = {
+    2: [
+        [(_LEFT, _MIDDLE), (_RIGHT, _MIDDLE)],
+        [(_LEFT, _LEFT), (_RIGHT, _RIGHT)],
+        [(_LEFT, _RIGHT), (_RIGHT, _LEFT)],
+    ],
+    3: [
+        [((1, 2), (9, 10)), ((9, 10), (9, 10)), ((5, 6), (1, 2))],
+        [((1, 2), (1, 2)), ((9, 10), (1, 2)), ((5, 6), (9, 10))],
+    ],
+}
+
+
+def side_of(count: int, size: str | None = None) -> int:
+    """Side in pixels of each of ``count`` objects; ``size`` is a key of SIZES or None."""
+    return {1: {None: 72, "small": 40, "big": 104}[size], 2: 48, 3: 40}[count]
 
 
 def related(rng: np.random.Generator, relation: str, side: int) -> list[tuple[int, int]]:
-    """Centres of two objects, the first standing in ``relation`` to the second."""
-    gap = rng.integers(side // 2 + 2, SIDE // 2 - side // 2)
-    far = SIDE // 2
-    across = int(rng.integers(-10, 11))
-    near, away = far - gap, far + gap
-    if relation in ("left of", "above"):
-        first, second = near, away
-    else:
-        first, second = away, near
-    if relation in ("left of", "right of"):
-        return [(int(first), far + across), (int(second), far + across + int(rng.integers(-6, 7)))]
-    return [(far + across, int(first)), (far + across + int(rng.integers(-6, 7)), int(second))]
+    """Centres of two objects, the first in ``relation`` to the second, a cell or more between them."""
+    cells, room = side // CELL, (SIDE - side) // CELL
+    near = rng.integers(1, room - cells - 1)
+    far = rng.integers(near + cells + 1, room)
+    across = room // 2 + rng.integers(-1, 2)
+    beside = across + rng.integers(-1, 2)
+    along = (near, far) if relation in ("left of", "above") else (far, near)
+    corners = list(zip(along, (across, beside), strict=True))
+    if relation in ("above", "below"):
+        corners = [(y, x) for x, y in corners]
+    return [(int(x) * CELL + side // 2, int(y) * CELL + side // 2) for x, y in corners]
 
 
 def describe(rng: np.random.Generator) -> Scene:
@@ -158,17 +168,17 @@ def _describe(rng: np.random.Generator) -> Scene:
     first = int(rng.integers(len(THINGS)))
     if kind == 0:  # one object
         size = None if rng.random() < 0.7 else ("small" if rng.random() < 0.5 else "big")
-        side = int(rng.integers(*{None: (60, 92), "small": (34, 46), "big": (98, 116)}[size]))
+        side = side_of(1, size)
         ((x, y),) = spread(rng, 1, side)
         return Scene((Placed(first, x, y, side),), _background(rng, (first,)), None, size, style)
     if kind == 1:  # two or three of a kind
         count = int(rng.integers(2, 4))
-        side = int(rng.integers(44, 56) if count == 2 else rng.integers(36, 48))
+        side = side_of(count)
         placed = tuple(Placed(first, x, y, side) for x, y in spread(rng, count, side))
         return Scene(placed, _background(rng, (first,)), None, None, style)
     second = int((first + 1 + rng.integers(len(THINGS) - 1)) % len(THINGS))
     things = (first, second)
-    side = int(rng.integers(44, 57))
+    side = side_of(2)
     if kind == 2:  # two objects in a relation
         relation = list(RELATIONS)[rng.integers(len(RELATIONS))]
         centres = related(rng, relation, side)

@@ -28,6 +28,7 @@ from training.data.scenes import (
     held_out_triple,
     related,
     render,
+    side_of,
     spread,
 )
 from training.data.vocabulary import COLOURS, RELATIONS, THINGS
@@ -174,7 +175,7 @@ def rendered(wanted: list[Case], rng: np.random.Generator) -> Tensor:
     rows = []
     for case in wanted:
         things, relation = [o.thing for o in case.scene.objects], case.scene.relation
-        side = int(rng.integers(*{1: (60, 92), 2: (44, 55), 3: (36, 48)}[len(things)]))
+        side = side_of(len(things))
         centres = related(rng, relation, side) if relation else spread(rng, len(things), side)
         objects = tuple(Placed(thing, x, y, side) for thing, (x, y) in zip(things, centres, strict=True))
         rows.append(render(Scene(objects, case.scene.background, relation), rng))

@@ -20,12 +20,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from models.hardware import best_dtype
 from training.data.scenes import SIDE, caption, describe, render, scene_at
 from training.starter.text import LENGTH, WIDTH
 from training.starter.vae import LATENT_CHANNELS, DecoderObjective, to_grid, to_tensor
 
 DROP_CAPTION = 0.1
 CAPTIONS_EACH = 2  # captions cached with each scene
+MIDDLE = (300, 900)  # timesteps between which SNR falls from about 2 to 0.01
 
 SCHEDULER = DDIMScheduler(
     num_train_timesteps=1000,
@@ -83,6 +85,7 @@ def build_cache(
                 tokens = saved.get_tensor("tokens").long()
                 return Cache(saved.get_tensor("latents"), tokens, float(saved.get_tensor("scale")))
     device = next(vae.parameters()).device
+    dtype = best_dtype(device)
     latents, texts = [], []
     for start in track(range(0, count, 64), "caching latents"):
         pixels = np.empty((min(64, count - start), SIDE, SIDE, 3), np.uint8)
@@ -91,7 +94,7 @@ def build_cache(
             scene = describe(rng)
             pixels[k] = render(scene, rng)
             texts += [caption(scene, rng) for _ in range(CAPTIONS_EACH)]
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
+        with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             batch = to_tensor(pixels).to(device, memory_format=torch.channels_last)
             latents.append(vae.encode(batch).latent_dist.mean.float().cpu())  # type: ignore[union-attr]
     whole = torch.cat(latents)
@@ -195,8 +198,7 @@ class UnetTask:
         tokens = self.cache.tokens[rows, which]
         dropped = torch.rand(self.size, generator=generator) < DROP_CAPTION
         tokens = torch.where(dropped[:, None], self.nothing, tokens)
-        t = torch.randint(SCHEDULER.config["num_train_timesteps"], (self.size,), generator=generator)
-        return x0, tokens, t, torch.randn(x0.shape, generator=generator)
+        return x0, tokens, _timesteps(self.size, generator), torch.randn(x0.shape, generator=generator)
 
     def sample(self) -> Image.Image:
         """Prompts of fresh scenes and hand-written ones, seed k for prompt k, DDIM 25 steps, guidance 4."""
@@ -219,6 +221,13 @@ class UnetTask:
             .sample
         )  # type: ignore
         return to_grid(pixels, 12)
+
+
+def _timesteps(count: int, generator: torch.Generator) -> Tensor:
+    """(count,) timesteps: half of them anywhere, half in the middle, where it is decided what is drawn."""
+    anywhere = torch.randint(SCHEDULER.config["num_train_timesteps"], (count,), generator=generator)
+    middle = torch.randint(*MIDDLE, (count,), generator=generator)
+    return torch.where(torch.rand(count, generator=generator) < 0.5, anywhere, middle)
 
 
 SHOWN = [
