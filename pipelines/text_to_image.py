@@ -1,6 +1,6 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from math import hypot
 from typing import Any
 
@@ -9,7 +9,15 @@ from torch import Tensor
 from models import Parts
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
-from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, Level, SeededNoise, Strength, first_noise
+from schedulers import (
+    GUIDANCE,
+    SAMPLERS,
+    SCHEDULES,
+    SeededNoise,
+    Strength,
+    evaluations,
+    first_noise,
+)
 from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
 
@@ -49,15 +57,18 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
     guide = GUIDANCE[recipe.guidance_rule].start(Strength(recipe.guidance, recipe.rescale))
     sampling = sampler(x, levels, SeededNoise(seeds, shape, parts.device))
-    latents = yield from _sample(sampling, guide, contexts, levels)
+    latents = yield from _sample(sampling, guide, contexts, recipe.steps, evaluations(sampler, levels))
     return (yield Decode(latents))
 
 
 def _sample(
-    sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], levels: Sequence[Level]
+    sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], steps: int, evaluations: int
 ) -> Generator[Request, Any, Tensor]:
-    """Answer the sampler's asks with guided estimates, telling each step once; returns the latents."""
-    reached = 0
+    """Answer the sampler's ``evaluations`` asks with guided estimates; returns the latents.
+
+    Each of ``steps`` steps is told once: a sampler may ask several times in a step, or go back.
+    """
+    asked = told = 0
     x0: Tensor | None = None
     while True:
         try:
@@ -65,10 +76,11 @@ def _sample(
         except StopIteration as done:
             return done.value
         x0 = yield from _guide(guide(ask), contexts)
-        at = sum(level.ve_sigma >= ask.level.ve_sigma for level in levels)
-        if at > reached:  # a second evaluation within a step is no step
-            reached = at
-            yield Step(at, len(levels) - 1, x0)
+        asked += 1
+        done = asked * steps // evaluations
+        if done > told:
+            told = done
+            yield Step(done, steps, x0)
 
 
 def _guide(guiding: Guiding, contexts: Mapping[str, Tensor]) -> Generator[Request, Any, Tensor]:

@@ -5,9 +5,9 @@ from schedulers.level import Level, Table, move
 from schedulers.levels import SCHEDULES, Schedule
 from schedulers.noise import Noise, SeededNoise, first_noise
 from schedulers.samplers import SAMPLERS, Sampler
-from schedulers.solve import solve
+from schedulers.solve import evaluations, solve
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "Level", "Noise", "Rule", "Sampler", "Schedule", "SeededNoise",
-    "Strength", "Table", "first_noise", "move", "solve",
+    "Strength", "Table", "evaluations", "first_noise", "move", "solve",
 ]  # fmt: skip

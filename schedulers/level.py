@@ -51,6 +51,18 @@ def on_path(path: Path, ve_sigma: float) -> Level:
     return Level(1.0 / size, ve_sigma / size)
 
 
+def path_of(level: Level) -> Path:
+    """The path of a level that has both picture and noise."""
+    if level.alpha == 1:
+        return "ve"
+    return "vp" if abs(math.hypot(*level) - 1) < abs(level.alpha + level.sigma - 1) else "flow"
+
+
+def between(a: Level, b: Level, u: float) -> Level:
+    """The level a fraction ``u`` of the way from ``a`` to ``b`` in log-SNR, on their path (both finite)."""
+    return on_path(path_of(a), a.ve_sigma * (b.ve_sigma / a.ve_sigma) ** u)
+
+
 @dataclass(frozen=True)
 class Table:
     """The levels a model was trained on (index = timestep, noise growing) and how it likes them spaced."""
@@ -59,6 +71,11 @@ class Table:
     path: Path = "vp"
     spacing: Spacing = "trailing"
     offset: int = 0  # added to each timestep of "leading" spacing
+
+
+def finite(a: Level, b: Level) -> bool:
+    """Whether the step from ``a`` to ``b`` is finite in log-SNR: neither from pure noise nor to no noise."""
+    return a.alpha > 0 and b.sigma > 0
 
 
 def ratio(a: Level, b: Level) -> float:

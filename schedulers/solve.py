@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 
 from schedulers.level import Level
@@ -28,3 +29,17 @@ def solve(
         except StopIteration as done:
             return done.value
         answer = denoise(ask.x, ask.level)
+
+
+def evaluations(sampler: Sampler, levels: Sequence[Level]) -> int:
+    """How often the sampler asks for x0 over ``levels``, counted on one number of no noise."""
+    asked = 0
+
+    def network(x: Tensor, level: Level) -> Tensor:
+        nonlocal asked
+        asked += 1
+        return x
+
+    one = torch.ones(1, 1, 1, 1)
+    solve(sampler, network, one, levels, lambda step, slot=0: one)
+    return asked

@@ -28,7 +28,8 @@ from models.hardware import best_device, best_dtype
 class Task(Protocol):
     """What is learnt. ``module.forward(*batch)`` returns scalars, ``{"loss": ...}`` the one to minimise."""
 
-    module: nn.Module
+    @property
+    def module(self) -> nn.Module: ...
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
         """The batch of one step on one process: a pure function of its arguments."""
@@ -81,7 +82,8 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(mixed_precision=plan.mixed, log_with="tensorboard", project_dir=str(folder))
     accelerator.init_trackers("tensorboard")
-    module = task.module.to(accelerator.device, memory_format=torch.channels_last)
+    module = task.module.to(accelerator.device)
+    module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     learnt = [p for p in module.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(
         learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99), fused=True

@@ -19,7 +19,8 @@ class Sampler:
     label: str
     help: str
     run: Callable[..., Sampling]
-    order: int  # of convergence: of the trajectory, or of the marginal variance when stochastic
+    order: int | None  # of convergence: of the trajectory, or of the marginal variance when stochastic;
+    # None: more steps do not lead to the data's distribution, or no order is known
     evaluations: int = 1  # of x0 in a step; a step from pure noise or to none takes one
     stochastic: bool = False
     eta: float | None = None  # the default; None: the sampler takes no eta

@@ -83,7 +83,8 @@ def test_a_recipe_gives_the_same_picture_alone_and_in_company(
 ):
     ours = a_recipe(sampler=sampler, steps=5, seed=11, prompt="a cat", count=2)
     others = [
-        a_recipe(sampler=other, steps=3 + i, seed=i, guidance=float(i)) for i, other in enumerate(SAMPLERS)
+        a_recipe(sampler=other, steps=3 + i, seed=i, guidance=float(i))
+        for i, other in enumerate(list(SAMPLERS)[::6])
     ]
     alone = draw(ours, tiny)
     company = drawn_together(tiny, [others[0], ours, *others[1:]], rows=16)[1]

@@ -14,7 +14,7 @@ from models.load import STARTER
 from models.torchvision_guard import guard_torchvision
 from pipelines import Recipe, RecipeError, answer, check, draw, text_to_image, to_images
 from pipelines.requests import Decode, EncodeText, Request, Step
-from schedulers import SAMPLERS, SCHEDULES, first_noise
+from schedulers import SAMPLERS, SCHEDULES, evaluations, first_noise
 from tests.tiny import write_tiny
 
 SMALL = {"width": 64, "height": 64}
@@ -90,9 +90,11 @@ def test_picture_k_of_a_batch_is_the_recipe_of_seed_plus_k(sampler: str, tiny: P
 
 
 @pytest.mark.parametrize("steps", [1, 2])
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_works_with_every_schedule_from_pure_noise(
+@pytest.mark.parametrize(
+    ("sampler", "schedule"),
+    [*((sampler, "karras") for sampler in SAMPLERS), *(("dpmpp-2m", schedule) for schedule in SCHEDULES)],
+)
+def test_every_sampler_and_every_schedule_works_with_every_schedule_from_pure_noise(
     sampler: str, schedule: str, steps: int, tiny: Parts
 ) -> None:
     pixels, requests = tell(Recipe(sampler=sampler, schedule=schedule, steps=steps, **SMALL), tiny)
@@ -112,7 +114,10 @@ def test_what_is_asked_for_and_in_which_order(sampler: str, tiny: Parts) -> None
     assert [(step.index, step.of) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert all(step.x0.shape == (2, 4, 8, 8) for step in steps)
     calls = [r for r in requests if isinstance(r, tuple)]
-    assert len(calls) == 2 + 2 * SAMPLERS[sampler].evaluations  # one at pure noise, one before none
+    levels = SCHEDULES[recipe.schedule](tiny.table, 4)
+    assert len(calls) == evaluations(SAMPLERS[sampler], levels)
+    if sampler not in ("pndm", "res-3m", "restart"):  # these ask more in their first steps, or go back
+        assert len(calls) == 2 + 2 * SAMPLERS[sampler].evaluations  # one at pure noise, one before none
     assert all(len(branches) == 2 and branches[0].x is branches[1].x for branches in calls)
     assert not torch.equal(calls[0][0].context, calls[0][1].context)
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
 from training.data.scenes import SIDE
 from training.starter.unet import SCHEDULER, UnetTask
@@ -24,7 +24,7 @@ def export(task: UnetTask, folder: Path) -> None:
         text_encoder=task.module.encoder,
         tokenizer=task.tokenizer,
         unet=task.module.unet,
-        scheduler=SCHEDULER,
+        scheduler=SCHEDULER,  # pyright: ignore[reportArgumentType]
         safety_checker=None,  # type: ignore[arg-type]
         feature_extractor=None,  # type: ignore[arg-type]
         requires_safety_checker=False,

@@ -121,7 +121,7 @@ def detect(net: JudgeNet, pixels: Tensor) -> list[list[Seen]]:
 def _objects(chances: np.ndarray) -> list[Seen]:
     """Connected groups of cells that agree there is a centre; the group votes for its class."""
     present = 1 - chances[0] > 0.5
-    labels, count = ndimage.label(present, np.ones((3, 3)))
+    labels, count = ndimage.label(present, np.ones((3, 3)))  # pyright: ignore[reportGeneralTypeIssues]
     seen = []
     for k in range(1, count + 1):
         rows, columns = np.nonzero(labels == k)

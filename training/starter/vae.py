@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
@@ -16,9 +16,9 @@ def build_vae() -> AutoencoderKL:
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(32, 64, 128, 128),
+        down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
+        block_out_channels=(32, 64, 128, 128),  # pyright: ignore[reportArgumentType]
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
@@ -57,9 +57,10 @@ class DecoderObjective(nn.Module):
 
     def __init__(self, vae: AutoencoderKL) -> None:
         super().__init__()
-        self.vae = vae.requires_grad_(False)
+        self.vae = vae
+        self.vae.requires_grad_(False)
         self.vae.decoder.requires_grad_(True)
-        self.vae.post_quant_conv.requires_grad_(True)
+        self.vae.post_quant_conv.requires_grad_(True)  # pyright: ignore[reportOptionalMemberAccess]
 
     def forward(self, latents: Tensor, pixels: Tensor) -> dict[str, Tensor]:
         """latents (B, C, h, w) in the VAE's own scale, pixels (B, 3, H, W) in [-1, 1]."""
