@@ -20,12 +20,28 @@ SAMPLER_NAMES = {
     "heun": "Heun",
     "dpmpp-2m": "DPM++ 2M",
     "dpmpp-2m-sde": "DPM++ 2M SDE",
+    "dpmpp-2m-sde-heun": "DPM++ 2M SDE Heun",
+    "dpmpp-3m-sde": "DPM++ 3M SDE",
+    "dpmpp-sde": "DPM++ SDE",
+    "dpmpp-2s-a": "DPM++ 2S a",
+    "dpm-2": "DPM2",
+    "dpm-2-a": "DPM2 a",
+    "lms": "LMS",
+    "unipc-3": "UniPC",
+    "pndm": "PLMS",
+    "restart": "Restart",
+    "lcm": "LCM",
 }
 SCHEDULE_NAMES = {
     "model": "Uniform",
     "karras": "Karras",
     "exponential": "Exponential",
-    "trailing": "SGM Uniform",
+    "sgm-uniform": "SGM Uniform",
+    "simple": "Simple",
+    "beta": "Beta timesteps",  # their "Beta" is the one over sigmas
+    "beta-sigma": "Beta",
+    "kl-optimal": "KL Optimal",
+    "polyexponential": "Polyexponential",
 }
 
 _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
@@ -33,6 +49,8 @@ _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "CFG scale": ("guidance", float),
     "Seed": ("seed", int),
     "Guidance rescale": ("rescale", float),
+    "Guidance low sigma": ("guidance_low", float),
+    "Guidance high sigma": ("guidance_high", float),
     "Eta": ("eta", float),
 }
 _NEGATIVE = "Negative prompt:"
@@ -56,8 +74,10 @@ def write(recipe: Recipe) -> str:
         pairs.append(("Guidance rescale", f"{recipe.rescale:g}"))
     if recipe.guidance_rule != "cfg":
         pairs.append(("Guidance rule", recipe.guidance_rule))
-    if recipe.eta is not None:
-        pairs.append(("Eta", f"{recipe.eta:g}"))
+    for key in ("Guidance low sigma", "Guidance high sigma", "Eta"):
+        value = getattr(recipe, _NUMBERS[key][0])
+        if value is not None:
+            pairs.append((key, repr(value)))
     pairs.append(("Version", "Atelier"))
     lines = [recipe.prompt]
     if recipe.negative:

@@ -94,6 +94,18 @@ class Recipe(BaseModel):
         description="Pulls washed-out or burnt colours back at high guidance; 0 is off, 0.7 is usual.",
         json_schema_extra={"step": 0.05},
     )
+    guidance_low: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None,
+        title="Guide above sigma",
+        description="Below this noise level the prompt alone draws, and faster; empty guides to the end.",
+        json_schema_extra={"step": 0.01},
+    )
+    guidance_high: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None,
+        title="Guide up to sigma",
+        description="Above this noise level the prompt alone draws, for more variety; empty guides at once.",
+        json_schema_extra={"step": 0.01},
+    )
     eta: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None,
         title="Eta",
@@ -129,6 +141,14 @@ class Recipe(BaseModel):
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
         return _one_of(value, CHOICES[str(info.field_name)])
+
+    @field_validator("guidance_high")
+    @classmethod
+    def _above_low(cls, value: float | None, info: ValidationInfo) -> float | None:
+        low = info.data.get("guidance_low")
+        if value is not None and low is not None and value <= low:
+            raise ValueError(f"got {value:g}; allowed: more than the {low:g} of 'Guide above sigma'.")
+        return value
 
     @field_validator("eta")
     @classmethod
@@ -223,7 +243,7 @@ def _spec(name: str) -> FieldSpec:
         type={"string": str, "integer": int, "number": float}[bounds["type"]],
         default=schema["default"],
         optional=optional,
-        minimum=bounds.get("minimum"),
+        minimum=bounds.get("minimum", bounds.get("exclusiveMinimum")),
         maximum=bounds.get("maximum"),
         step=schema.get("step"),
         multiple_of=bounds.get("multipleOf"),

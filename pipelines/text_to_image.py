@@ -1,7 +1,7 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
 from collections.abc import Generator, Mapping
-from math import hypot
+from math import hypot, inf
 from typing import Any
 
 from torch import Tensor
@@ -47,15 +47,18 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     seeds = tuple(each.seed for each in recipe.each())
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = SCHEDULES[recipe.schedule](parts.table, recipe.steps)
-    rows: Tensor = yield EncodeText((recipe.prompt, recipe.negative))  # (2, L, D)
+    rule = GUIDANCE[recipe.guidance_rule]
+    texts = {"conditional": recipe.prompt, "unconditional": recipe.negative, "empty": ""}
+    rows: Tensor = yield EncodeText(tuple(texts[branch] for branch in rule.branches))  # (2 or 3, L, D)
     contexts = {
         branch: row.expand(len(seeds), -1, -1)  # (B, L, D)
-        for branch, row in zip(("conditional", "unconditional"), rows, strict=True)
+        for branch, row in zip(rule.branches, rows, strict=True)
     }
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
-    guide = GUIDANCE[recipe.guidance_rule].start(Strength(recipe.guidance, recipe.rescale))
+    low, high = recipe.guidance_low or 0.0, recipe.guidance_high or inf
+    guide = rule.begin(Strength(recipe.guidance, recipe.rescale, low, high), levels)
     sampling = sampler(x, levels, SeededNoise(seeds, shape, parts.device))
     latents = yield from _sample(sampling, guide, contexts, recipe.steps, evaluations(sampler, levels))
     return (yield Decode(latents))

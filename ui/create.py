@@ -122,6 +122,9 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_rule")
                 form.make("eta", placeholder="the sampler's own")
+            with gr.Row(elem_classes="pair"):
+                form.make("guidance_low", placeholder="to the end")
+                form.make("guidance_high", placeholder="at once")
         self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
 
     # The wiring

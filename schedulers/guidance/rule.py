@@ -1,27 +1,96 @@
-"""What a guidance rule is: one entry of the table. Knows no particular rule."""
+"""What a guidance rule is: one entry of the table, and what the rules share. Knows no particular rule."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from schedulers.ask import Ask, Guiding
+from torch import Tensor
+
+from schedulers.ask import Ask, Evaluate, Guiding
+from schedulers.level import Level
+
+OVER = (1, 2, 3)  # the dimensions of one image in (B, C, h, w)
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How strongly one picture is guided; a rule reads what it has a use for."""
+    """How strongly one picture is guided; a rule reads what it has a use for.
+
+    ``low`` and ``high`` are VE sigmas: where sigma is not in (low, high] the prompt alone is asked, so the
+    other branches cost nothing there (arXiv:2404.07724).
+    """
 
     guidance: float = 1.0
     rescale: float = 0.0
+    low: float = 0.0
+    high: float = math.inf
 
 
 Guide: TypeAlias = Callable[[Ask], Guiding]
 """Guides one picture from its first ask to its last; what it carries between asks, it keeps to itself."""
 
+Combine: TypeAlias = Callable[[Ask, Tensor, Tensor], Tensor]
+"""(ask, conditional, unconditional) -> the guided x0; all (B, C, h, w), one image not seeing another."""
+
 
 @dataclass(frozen=True)
 class Rule:
+    """``start(strength, levels)`` gives the ``Guide`` of one drawing over ``levels``."""
+
     name: str
     label: str
     help: str
-    start: Callable[[Strength], Guide]
+    start: Callable[[Strength, Sequence[Level]], Guide]
+    branches: tuple[str, ...] = ("conditional", "unconditional")  # all that it may ask for
+
+    def begin(self, strength: Strength, levels: Sequence[Level]) -> Guide:
+        """The guide of one drawing, within the interval that ``strength`` allows."""
+        guide = self.start(strength, levels)
+
+        def limited(ask: Ask) -> Guiding:
+            inside = strength.low < ask.level.ve_sigma <= strength.high
+            return guide(ask) if inside else _alone(ask, "conditional")
+
+        return limited
+
+
+def two_branches(strength: Strength, combine: Combine) -> Guide:
+    """Ask for prompt and negative prompt and combine them, then rescale. Guidance 1 asks the prompt alone,
+    guidance 0 the negative alone, and each is returned untouched."""
+
+    def guide(ask: Ask) -> Guiding:
+        if strength.guidance in (0, 1):
+            return _alone(ask, "conditional" if strength.guidance == 1 else "unconditional")
+        return _together(ask)
+
+    def _together(ask: Ask) -> Guiding:
+        conditional, unconditional = yield (
+            Evaluate(ask.x, ask.level, "conditional"),
+            Evaluate(ask.x, ask.level, "unconditional"),
+        )
+        return rescale(combine(ask, conditional, unconditional), conditional, strength.rescale)
+
+    return guide
+
+
+def _alone(ask: Ask, branch: str) -> Guiding:
+    (only,) = yield (Evaluate(ask.x, ask.level, branch),)
+    return only
+
+
+def rescale(guided: Tensor, conditional: Tensor, phi: float) -> Tensor:
+    """Give each image the standard deviation its conditional estimate has (arXiv:2305.08891, eq. 15-16).
+
+    Shapes (B, C, h, w); phi 0 returns ``guided`` itself. The paper works on the network's output; here it is
+    the x0 estimate, which every kind of model has.
+    """
+    if phi == 0:
+        return guided
+    wide = guided.std(OVER, keepdim=True).clamp_min(1e-12)  # (B, 1, 1, 1); a flat image stays as it is
+    return phi * guided * (conditional.std(OVER, keepdim=True) / wide) + (1 - phi) * guided
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """The inner product of each image of (B, C, h, w) with the other's: (B, 1, 1, 1)."""
+    return (a * b).sum(OVER, keepdim=True)

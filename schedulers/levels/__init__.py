@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from schedulers.level import Level, Table
+from schedulers.levels.ays import ays_sd15, ays_sdxl
+from schedulers.levels.beta import beta, beta_sigma
 from schedulers.levels.exponential import exponential
+from schedulers.levels.flow import flow_shift, linear_quadratic
 from schedulers.levels.karras import karras
-from schedulers.levels.timesteps import model, trailing
+from schedulers.levels.kl_optimal import kl_optimal
+from schedulers.levels.polyexponential import polyexponential
+from schedulers.levels.timesteps import model, sgm_uniform, simple, trailing
 
 __all__ = ["SCHEDULES", "Schedule"]
 
@@ -32,5 +37,17 @@ _ALL = (
     Schedule("karras", "Karras", "More of the steps at little noise, where detail is made.", karras),
     Schedule("exponential", "Exponential", "Each step divides the noise by the same factor.", exponential),
     Schedule("trailing", "Trailing", "Even steps over the training levels, from pure noise on.", trailing),
-)
+    Schedule("sgm-uniform", "SGM uniform", "Even timesteps, interpolated.", sgm_uniform),
+    Schedule("simple", "Simple", "Every so-manieth of the training levels.", simple),
+    Schedule("beta", "Beta (timesteps)", "Crowds at both ends; ComfyUI's beta.", beta),
+    Schedule("beta-sigma", "Beta (sigmas)", "Crowds at both ends; AUTOMATIC1111's beta.", beta_sigma),
+    Schedule("kl-optimal", "KL-optimal (cosine)", "Even angles between picture and noise.", kl_optimal),
+    Schedule("polyexponential", "Polyexponential", "Exponential, with more steps at little noise.",
+             polyexponential),
+    Schedule("linear-quadratic", "Linear-quadratic", "Half of the steps near pure noise; for flow models.",
+             linear_quadratic),
+    Schedule("flow-shift", "Flow shift 3", "Flow models' even steps, moved towards noise.", flow_shift),
+    Schedule("ays-sd15", "Align Your Steps (SD 1.5)", "Ten steps made for that model.", ays_sd15),
+    Schedule("ays-sdxl", "Align Your Steps (SDXL)", "Ten steps made for that model.", ays_sdxl),
+)  # fmt: skip
 SCHEDULES: dict[str, Schedule] = {s.name: s for s in _ALL}

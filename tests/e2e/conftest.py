@@ -68,7 +68,8 @@ def picture(tmp_path: Path) -> Path:
 
     recipe = Recipe(
         model="starter", prompt="a restored owl", negative="blur", sampler="ddim", schedule="karras", steps=7,
-        guidance=3.5, rescale=0.45, eta=0.25, width=192, height=64, seed=123456789, count=3,
+        guidance=3.5, rescale=0.45, guidance_low=0.1, guidance_high=9.5,
+        eta=0.25, width=192, height=64, seed=123456789, count=3,
     )  # fmt: skip
     save_picture(Image.new("RGB", (192, 64), "olive"), recipe, tmp_path / "given.png")
     return tmp_path / "given.png"

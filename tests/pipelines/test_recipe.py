@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines.recipe import CHOICES, MAX_SEED, Recipe, RecipeError, fields, random_seed
-from schedulers import SAMPLERS
+from schedulers import GUIDANCE, SAMPLERS
 
 SPECS = {spec.name: spec for spec in fields()}
 text = st.text(max_size=200)
@@ -67,7 +67,9 @@ def test_any_text_is_a_recipe_error(words: str) -> None:
         ({"width": 9}, "Width: got 9; allowed: a whole number from 64 to 2048 that is a multiple of 8."),
         ({"width": 100}, "Width: got 100; allowed: a whole number from 64 to 2048 that is a multiple of 8."),
         ({"model": ""}, "Model: got ''; allowed: text of 1 to 256 characters."),
-        ({"guidance_rule": "apg"}, "Guidance rule: got 'apg'; allowed: one of cfg."),
+        ({"guidance_rule": "best"}, f"Guidance rule: got 'best'; allowed: one of {', '.join(GUIDANCE)}."),
+        ({"guidance_low": 2.0, "guidance_high": 1.0},
+         "Guide up to sigma: got 1; allowed: more than the 2 of 'Guide above sigma'."),
         ({"eta": 0.5}, "Eta: DPM++ 2M takes no eta, got 0.5; leave it empty."),
         ({"sampler": "ddim", "eta": 2}, "Eta: got 2; allowed: a number from 0 to 1, or empty."),
         ({"version": 2}, "Recipe version: got 2; allowed: 1 (this studio reads no other)."),

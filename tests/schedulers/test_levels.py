@@ -86,3 +86,60 @@ def test_impossible_counts_are_refused(name: str, steps: int) -> None:
 def test_leading_steps_past_the_table_are_refused() -> None:
     with pytest.raises(ValueError, match="run past the 1000 timesteps"):
         SCHEDULES["model"](table(SD | {"timestep_spacing": "leading", "steps_offset": 1}), 1000)
+
+
+def test_beta_over_sigmas_is_diffusers() -> None:
+    theirs = EulerDiscreteScheduler(**SD, use_beta_sigmas=True)
+    theirs.set_timesteps(20)
+    ours = [level.ve_sigma for level in SCHEDULES["beta-sigma"](table(SD), 20)]
+    np.testing.assert_allclose(ours, theirs.sigmas.numpy(), rtol=2e-5)
+
+
+def test_the_two_betas_are_not_one() -> None:
+    """Stable Diffusion 1.5 in ten steps: ComfyUI's values (rounded to timesteps there) beside the others."""
+    ours = [round(level.ve_sigma, 1) for level in SCHEDULES["beta"](table(SD), 10)][:5]
+    np.testing.assert_allclose(ours, [14.6, 11.5, 7.4, 4.4, 2.6], atol=0.11)
+    sigmas = [level.ve_sigma for level in SCHEDULES["beta-sigma"](table(SD), 10)]
+    np.testing.assert_allclose(sigmas[:3], [14.615, 13.928, 12.491], atol=0.01)
+
+
+@pytest.mark.parametrize("name", ["ays-sd15", "ays-sdxl"])
+def test_align_your_steps_is_its_table_at_ten_steps(name: str) -> None:
+    from schedulers.levels import ays
+
+    nodes = {"ays-sd15": ays.SD15, "ays-sdxl": ays.SDXL}[name]
+    ours = [level.ve_sigma for level in SCHEDULES[name](table(SD), 10)]
+    np.testing.assert_allclose(ours, [*nodes, 0.0], rtol=1e-3)
+
+
+def test_kl_optimal_is_even_in_angle() -> None:
+    sigmas = [level.ve_sigma for level in SCHEDULES["kl-optimal"](table(SD), 12)][:-1]
+    angles = np.diff(np.arctan(sigmas))
+    np.testing.assert_allclose(angles, angles[0], rtol=1e-6)
+
+
+def test_a_flow_shift_multiplies_the_ve_sigma() -> None:
+    """f / (1 - f) of the shifted f is shift times that of the even one."""
+    flows = [level.sigma for level in SCHEDULES["flow-shift"](table(FLOW), 8)][1:-1]
+    even = [f / (3 - 2 * f) for f in flows]
+    np.testing.assert_allclose(np.diff(even), -1 / 8, atol=2e-3)
+
+
+def test_linear_quadratic_is_mochis() -> None:
+    """Its first half goes evenly through a fortieth of the noise; the halves join with one slope."""
+    flows = np.array([level.sigma for level in SCHEDULES["linear-quadratic"](table(FLOW), 40)])
+    np.testing.assert_allclose(np.diff(flows[:21])[1:], -0.025 / 20, rtol=2e-2)
+    assert np.all(np.diff(flows[20:], 2) < 1e-9)  # from there on every step is larger than the one before
+
+
+def test_polyexponential_leans_to_little_noise() -> None:
+    bent, straight = ([level.ve_sigma for level in SCHEDULES[name](table(SD), 20)][1:-2]
+                      for name in ("polyexponential", "exponential"))  # fmt: skip
+    assert all(b < s for b, s in zip(bent, straight, strict=True))
+
+
+def test_simple_takes_whole_levels_and_sgm_uniform_even_timesteps() -> None:
+    levels = table(SD).levels
+    assert SCHEDULES["simple"](table(SD), 4)[:-1] == [levels[t] for t in (999, 749, 499, 249)]
+    between = SCHEDULES["sgm-uniform"](table(SD), 4)[1]
+    assert levels[749].ve_sigma < between.ve_sigma < levels[750].ve_sigma  # t = 749.25
