@@ -137,7 +137,7 @@ def _sampler(text: str) -> dict[str, Any] | None:
 
 def _named(names: dict[str, str], text: str) -> str | None:
     for ours, theirs in names.items():
-        if text.casefold() in (theirs.casefold(), ours):
+        if text.casefold() == theirs.casefold():
             return ours
     # Our own sampler without a name over there, written by ``write``; Recipe checks that it exists.
     return text if re.fullmatch(r"[a-z0-9-]+", text) else None
