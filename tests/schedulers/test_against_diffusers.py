@@ -161,3 +161,39 @@ def test_dpmpp(name: str, algorithm: str, steps: int, karras: bool) -> None:
         start(),
     )
     close(solve(name, PAIR.denoise, start(), levels, lambda step, slot=0: noise[step]), theirs)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+@pytest.mark.parametrize(
+    ("name", "kind", "order"),
+    [("unipc-2", "UniPCMultistepScheduler", 2), ("unipc-3", "UniPCMultistepScheduler", 3),
+     ("deis-2", "DEISMultistepScheduler", 2), ("deis-3", "DEISMultistepScheduler", 3)],
+)  # fmt: skip
+def test_multistep(name: str, kind: str, order: int, steps: int) -> None:
+    """To their smallest sigma: to none, they lower the order by rules of their own."""
+    more = {"final_sigmas_type": "sigma_min"} if kind.startswith("UniPC") else {}
+    config = TRAILING | {"prediction_type": "sample", "solver_order": order, "lower_order_final": False}
+    scheduler = made_by(kind, steps, **config, **more)
+    levels = [on_path("vp", sigma) for sigma in scheduler.sigmas.double().tolist()]
+    theirs = run_vp(
+        scheduler,
+        lambda x0, t, x, i: scheduler.step(x0, t, x).prev_sample,
+        lambda i, t: levels[i],
+        start(),
+    )
+    close(solve(name, PAIR.denoise, start(), levels, silence), theirs)
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+def test_pndm(steps: int) -> None:
+    """Their second timestep comes twice: the first of the two is Heun's correction of the first step."""
+    config = BETAS | {"timestep_spacing": "leading", "skip_prk_steps": True, "set_alpha_to_one": True}
+    scheduler = made_by("PNDMScheduler", steps, **config)
+    timesteps = scheduler.timesteps.tolist()
+    levels = [bar_level(scheduler, t) for t in dict.fromkeys(timesteps)] + [Level(1.0, 0.0)]
+    x = start()
+    for t in timesteps:
+        level = bar_level(scheduler, t)
+        eps = (x.double() - level.alpha * PAIR.denoise(x.double(), level)) / level.sigma
+        x = scheduler.step(eps, t, x).prev_sample
+    close(solve("pndm", PAIR.denoise, start(), levels, silence), x)

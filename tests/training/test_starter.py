@@ -13,7 +13,7 @@ from pipelines import Recipe, draw
 from training.data.scenes import Background, Placed, Scene, held_out, render
 from training.data.vocabulary import COLOURS, THINGS
 from training.starter.__main__ import CONFIG, _workshop
-from training.starter.card import write_card
+from training.starter.card import Spent, history, spent, write_card
 from training.starter.evaluation import _related, cases, interval
 from training.starter.export import export
 from training.starter.judge import Seen, _objects, background_colour, grid_of, match_glyphs
@@ -96,7 +96,11 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
     changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2",
                "decoder.steps=2", "latents.scenes=8",
                "vae.batch=4", "text.batch=4", "unet.batch=2"]  # fmt: skip
-    export(_workshop(CONFIG, changes).whole(), tmp_path / "starter")
+    whole = _workshop(CONFIG, changes).whole()
+    export(whole, tmp_path / "starter", spent(tmp_path))
+    assert [row[:2] for row in history(tmp_path / "starter")] == [
+        ("vae", 2), ("text", 2), ("unet", 2), ("decoder", 2)
+    ]  # fmt: skip
     weights = sum(f.stat().st_size for f in (tmp_path / "starter").rglob("*.safetensors"))
     assert weights < 80e6
     parts = load(str(tmp_path / "starter"), dtype=torch.float32)
@@ -137,7 +141,7 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
     }
     write_card(
         json.loads(json.dumps(figures)),
-        {"vae": (10, 0.5)},
+        [Spent("vae", 10, 0.5)],
         {"U-Net": 1_000_000},
         "a desk",
         tmp_path / "README.md",

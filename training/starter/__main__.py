@@ -15,7 +15,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.loop import Plan, Task, train
-from training.starter.card import spent, write_card
+from training.starter.card import history, spent, write_card
 from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
@@ -128,7 +128,9 @@ def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  #
 def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train everything and write the starter in diffusers' folder layout."""
     workshop = _workshop(config, changes)
-    export(workshop.whole(), out)
+    task = workshop.whole()
+    before = history(workshop.start) if workshop.start else []
+    export(task, out, [*before, *(row for row in spent(workshop.folder) if row.stage != "judge")])
 
 
 @app.command("evaluate")
@@ -146,7 +148,8 @@ def evaluate_only(
         if torch.cuda.is_available()
         else f"{torch.get_num_threads()} CPU cores, shared with other work"
     )
-    write_card(figures, spent(workshop.folder), sizes, device, model / "README.md")
+    judging = [row for row in spent(workshop.folder) if row.stage == "judge"]
+    write_card(figures, [*history(model), *judging], sizes, device, model / "README.md")
 
 
 if __name__ == "__main__":

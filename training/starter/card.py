@@ -2,25 +2,41 @@
 """The starter's model card, written from what was measured. Knows no networks."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from training.data.vocabulary import COLOURS, RELATIONS, SETTINGS, STYLES, THINGS
 
 GOALS = {"object": 0.9, "object, by glyph matching": 0.9, "background": 0.97, "relation": 0.7, "count": 0.7}
 
 
-def spent(folder: Path) -> dict[str, tuple[int, float]]:
-    """Steps and hours of each stage, from its curve (a pause between two logged rows is not counted)."""
-    cost = {}
+class Spent(NamedTuple):
+    """One stage of training: how many steps, how many hours of this machine."""
+
+    stage: str
+    steps: int
+    hours: float
+
+
+def spent(folder: Path) -> list[Spent]:
+    """Of each stage in a run's folder, from its curve (a pause between two logged rows is not counted)."""
+    cost = []
     for stage in ("vae", "text", "unet", "decoder", "judge"):
         curve = folder / stage / "curve.jsonl"
         if curve.exists():
             rows = [json.loads(line) for line in curve.read_text().splitlines()]
             steps = [b["step"] - a["step"] for a, b in zip([{"step": 0}, *rows], rows, strict=False)]
             seconds = sum(n * row["seconds_per_step"] for n, row in zip(steps, rows, strict=True))
-            cost[stage] = (rows[-1]["step"], seconds / 3600)
+            cost.append(Spent(stage, rows[-1]["step"], round(seconds / 3600, 2)))
     return cost
+
+
+def history(model: Path) -> list[Spent]:
+    """What was spent on the model of a folder, as its export wrote it down."""
+    file = model / "atelier.json"
+    rows = json.loads(file.read_text("utf-8")).get("training", []) if file.exists() else []
+    return [Spent(*row) for row in rows]
 
 
 def _percent(row: dict[str, float]) -> str:
@@ -29,7 +45,7 @@ def _percent(row: dict[str, float]) -> str:
 
 def write_card(
     figures: dict[str, Any],
-    cost: dict[str, tuple[int, float]],
+    cost: Sequence[Spent],
     sizes: dict[str, int],
     device: str,
     file: Path,
@@ -65,7 +81,7 @@ def write_card(
         "## Training cost", "",
         f"On {device}:", "",
         "| stage | steps | hours |", "|---|---|---|",
-        *(f"| {stage} | {steps} | {hours:.2f} |" for stage, (steps, hours) in cost.items()), "",
+        *(f"| {stage} | {steps} | {hours:.2f} |" for stage, steps, hours in cost), "",
         "## Limits", "",
         "It knows its few hundred words and nothing else: no people, no places, no text, no photographs. Unknown",
         "words are ignored or turn into the nearest known shape. Small objects in groups lose detail. Sizes other",

@@ -1,12 +1,14 @@
 """From trained parts to the folder that ships: diffusers' layout, half precision, with its defaults."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
 from training.data.scenes import SIDE
+from training.starter.card import Spent
 from training.starter.unet import SCHEDULER, UnetTask
 
 DEFAULTS = {
@@ -15,8 +17,11 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-def export(task: UnetTask, folder: Path) -> None:
-    """Write VAE, text encoder, tokenizer, U-Net and scheduler; fp16 safetensors of less than 80 MB in all."""
+def export(task: UnetTask, folder: Path, training: Sequence[Spent] = ()) -> None:
+    """Write VAE, text encoder, tokenizer, U-Net and scheduler; fp16 safetensors of less than 80 MB in all.
+
+    ``training`` is what was spent on it, from its first step on: it travels with the model.
+    """
     vae = task.vae
     vae.register_to_config(scaling_factor=task.cache.scale)
     pipeline = StableDiffusionPipeline(
@@ -31,5 +36,5 @@ def export(task: UnetTask, folder: Path) -> None:
     )
     pipeline.to(torch.float16).save_pretrained(folder, safe_serialization=True)
     (folder / "atelier.json").write_text(
-        json.dumps({"native_size": [SIDE, SIDE], "defaults": DEFAULTS}, indent=2) + "\n"
+        json.dumps({"native_size": [SIDE, SIDE], "defaults": DEFAULTS, "training": training}, indent=2) + "\n"
     )

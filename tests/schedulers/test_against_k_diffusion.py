@@ -1,0 +1,122 @@
+"""Our samplers make what k-diffusion's make, to rounding: the same estimates, sigmas and noises, float64."""
+
+import math
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from schedulers import SAMPLERS, Level, solve
+from tests.schedulers.exact import PAIR, karras, levels_between
+
+SHAPE = (2, 1, 3, 4)
+DRAWS = torch.randn(24, 2, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+START = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+STEPS = [2, 3, 12]
+
+
+def _k_diffusion() -> Any:
+    """Its file of samplers alone: the package imports its training script and what that depends on."""
+    package = find_spec("k_diffusion")
+    if package is None or not package.submodule_search_locations:
+        pytest.skip("k-diffusion is not installed: make setup, or pip install --no-deps k-diffusion")
+    file = Path(package.submodule_search_locations[0]) / "sampling.py"
+    utils = ModuleType("k_oracle.utils")
+    utils.append_dims = lambda x, dims: x[(...,) + (None,) * (dims - x.ndim)]  # pyright: ignore
+    unused = {name: ModuleType(name) for name in ("torchsde", "torchdiffeq")}
+    unused["torchdiffeq"].odeint = None  # pyright: ignore
+    for name, module in {"k_oracle": ModuleType("k_oracle"), "k_oracle.utils": utils, **unused}.items():
+        sys.modules.setdefault(name, module)
+    sys.modules["k_oracle"].utils = utils  # pyright: ignore
+    spec = spec_from_file_location("k_oracle.sampling", file)
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def k() -> Any:
+    return _k_diffusion()
+
+
+def levels(steps: int) -> list[Level]:
+    return [*levels_between(karras, 10.0, 0.1, steps - 1, "ve"), Level(1.0, 0.0)]
+
+
+def theirs(run: Callable[..., Tensor], path: list[Level], **more: Any) -> Tensor:
+    def model(x: Tensor, sigma: Tensor) -> Tensor:
+        return PAIR.denoise(x, Level(1.0, sigma[0].item()))
+
+    sigmas = torch.tensor([level.sigma for level in path], dtype=torch.float64)
+    return run(model, START * sigmas[0], sigmas, disable=True, **more)
+
+
+def ours(name: str, path: list[Level], eta: float | None = None) -> Tensor:
+    sampler = SAMPLERS[name].with_eta(eta)
+    return solve(sampler, PAIR.denoise, START * path[0].sigma, path, lambda step, slot=0: DRAWS[step, slot])
+
+
+def close(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("euler", "sample_euler"), ("heun", "sample_heun"), ("dpm-2", "sample_dpm_2"), ("lms", "sample_lms"),
+     ("dpmpp-2m", "sample_dpmpp_2m")],
+)  # fmt: skip
+def test_deterministic(k: Any, name: str, function: str, steps: int) -> None:
+    path = levels(steps)
+    # Their LMS integrates its weights by adaptive quadrature, to 1e-4 of each.
+    expected = theirs(getattr(k, function), path)
+    if name == "lms":
+        torch.testing.assert_close(ours(name, path), expected, rtol=0, atol=1e-6)
+    else:
+        close(ours(name, path), expected)
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    ("name", "function", "more"),
+    [("euler-a", "sample_euler_ancestral", {}), ("dpm-2-a", "sample_dpm_2_ancestral", {}),
+     ("dpmpp-2s-a", "sample_dpmpp_2s_ancestral", {}),
+     ("dpmpp-2m-sde", "sample_dpmpp_2m_sde", {"solver_type": "midpoint"}),
+     ("dpmpp-2m-sde-heun", "sample_dpmpp_2m_sde", {"solver_type": "heun"}),
+     ("dpmpp-3m-sde", "sample_dpmpp_3m_sde", {})],
+)  # fmt: skip
+def test_stochastic(k: Any, name: str, function: str, more: dict[str, Any], steps: int, eta: float) -> None:
+    path = levels(steps)
+
+    def noise(sigma: Tensor, after: Tensor) -> Tensor:
+        return DRAWS[step_of(path, float(sigma)), 0]
+
+    close(ours(name, path, eta), theirs(getattr(k, function), path, eta=eta, noise_sampler=noise, **more))
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_dpmpp_sde_on_one_brownian_motion(k: Any, steps: int) -> None:
+    """The motion is given its increments over the halves of each step; the whole step's follows."""
+    path = levels(steps)
+
+    def noise(sigma: Tensor, after: Tensor) -> Tensor:
+        step = step_of(path, float(sigma))
+        a, b = path[step].sigma, path[step + 1].sigma
+        if not math.isclose(float(after), b, rel_tol=1e-9):
+            return DRAWS[step, 0]
+        share = (a - math.sqrt(a * b)) / (a - b)
+        return math.sqrt(share) * DRAWS[step, 0] + math.sqrt(1 - share) * DRAWS[step, 1]
+
+    close(ours("dpmpp-sde", path), theirs(k.sample_dpmpp_sde, path, noise_sampler=noise))
+
+
+def step_of(path: list[Level], sigma: float) -> int:
+    return next(i for i, level in enumerate(path) if math.isclose(level.sigma, sigma, rel_tol=1e-9))
