@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
-from schedulers import GUIDANCE, SAMPLERS, SCHEDULES
+from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, evaluations
+from schedulers.level import CLEAN, on_path
 
 MAX_SEED = 2**32 - 1
 OF_MODEL = (
@@ -183,6 +184,17 @@ class Recipe(BaseModel):
 
     def to_json(self) -> str:
         return self.model_dump_json()
+
+    def evaluations(self) -> int:
+        """How often the sampler asks for one picture. A little more than it will be where the model's noise
+        levels begin with pure noise, from which a step asks once."""
+        levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
+        return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
+
+    def branches(self) -> int:
+        """How many texts each ask is answered for: the prompt alone, or with the negative prompt and more."""
+        wanted = GUIDANCE[self.guidance_rule].branches
+        return 1 if self.guidance in (0, 1) and len(wanted) == 2 else len(wanted)
 
     def each(self) -> tuple[Self, ...]:
         """The single-picture recipes of this one: seed + k, count 1."""

@@ -39,6 +39,7 @@ RESTARTED = (
     "if not, generate it again."
 )
 RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
+COSTLY = ("sampler", "steps", "guidance", "guidance_rule")  # they decide how often the model is asked
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 Updates = dict[Block, Any]
@@ -125,6 +126,8 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_low", placeholder="to the end")
                 form.make("guidance_high", placeholder="at once")
+            start = [form[name].value for name in COSTLY]  # pyright: ignore[reportAttributeAccessIssue]
+            self._cost = gr.HTML(self._tell_cost(*start), elem_id="cost")
         self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
 
     # The wiring
@@ -173,11 +176,22 @@ class Create:
         ]  # which is kept once its defaults show
         typed = [component.input for component in others]  # pyright: ignore[reportAttributeAccessIssue]
         gr.on(typed, None, [kept, *form.components], [kept], js=self._keep_js(), **QUIET)
+        costly = [form[name] for name in COSTLY]
+        gr.on(
+            [component.change for component in costly],  # pyright: ignore[reportAttributeAccessIssue]
+            self._tell_cost, costly, [self._cost], trigger_mode="always_last", **QUIET,
+        )  # fmt: skip
         form["guidance"].change(  # pyright: ignore[reportAttributeAccessIssue]
             None, [form["guidance"]], [self._negative_hint],
             js="""(guidance) => guidance === 1
                 ? '<p class="hint">At guidance 1 the negative prompt has no effect.</p>' : ''""", **QUIET,
         )  # fmt: skip
+
+    def _tell_cost(self, *values: Any) -> str:
+        try:
+            return show.cost(Recipe.read(dict(zip(COSTLY, values, strict=True))))
+        except RecipeError:
+            return ""  # said when it is drawn
 
     def keep_after(self, change: Dependency) -> None:
         """Once the page has changed the form, keep the settings as if they had been typed."""

@@ -61,6 +61,14 @@ def empty(line: str) -> str:
     return f'<p class="empty" role="status">{escape(line)}</p>'
 
 
+def cost(recipe: Recipe) -> str:
+    """What the settings cost: how often the model is asked for one picture."""
+    asked = recipe.evaluations()
+    texts = {1: "the prompt alone", 2: "prompt and negative prompt"}.get(recipe.branches(), "three texts")
+    times = f"{asked} evaluations" if asked != 1 else "1 evaluation"
+    return f'<p class="hint">{times} of the model for a picture, each for {texts}.</p>'
+
+
 def caption(recipe: Recipe) -> str:
     """One line below a picture; its first word is the seed that was really used."""
     parts = [

@@ -132,3 +132,18 @@ def test_random_seeds_are_allowed_and_differ() -> None:
 
 def test_json_is_plain() -> None:
     assert json.loads(Recipe(prompt="a").to_json())["prompt"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("values", "evaluations", "branches"),
+    [
+        ({"steps": 20}, 20, 2),
+        ({"steps": 20, "guidance": 1.0}, 20, 1),
+        ({"sampler": "heun", "steps": 7}, 13, 2),
+        ({"sampler": "seeds-3", "steps": 1}, 1, 2),
+        ({"guidance": 1.0, "guidance_rule": "perp-neg"}, 20, 3),
+    ],
+)
+def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches: int) -> None:
+    recipe = Recipe.read(values)
+    assert (recipe.evaluations(), recipe.branches()) == (evaluations, branches)

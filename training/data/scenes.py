@@ -106,33 +106,26 @@ def _background(rng: np.random.Generator, things: tuple[int, ...]) -> Background
     return Background(settings[rng.integers(len(settings))])
 
 
-def spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, int]]:
-    """Centres of ``count`` squares that do not overlap: a loose row or triangle, on the grid of ``CELL``."""
-    if count == 1:
-        room = (SIDE - side) // CELL
-        jitter = 1 if side >= 64 else 2
-        low, high = max(room // 2 - jitter, 0), min(room - room // 2 + jitter, room)
-        corners = [(rng.integers(low, high + 1), rng.integers(low, high + 1))]
-    else:
-        layout = LAYOUTS[count][rng.integers(len(LAYOUTS[count]))]
-        corners = [(rng.choice(columns), rng.choice(rows)) for columns, rows in layout]
-    return [(int(x) * CELL + side // 2, int(y) * CELL + side // 2) for x, y in corners]
-
-
-# Where the corners of groups may stand, in cells: for each count some layouts, each one
-# (columns, rows) to choose from for every object.
-_LEFT, _RIGHT, _MIDDLE = (1, 2), (8, 9), (4, 5, 6)
-LAYOUTS: dict[int, list[list[tuple[tuple[int, ...], tuple[int, ...]]]]] = {
-    2: [
-        [(_LEFT, _MIDDLE), (_RIGHT, _MIDDLE)],
-        [(_LEFT, _LEFT), (_RIGHT, _RIGHT)],
-        [(_LEFT, _RIGHT), (_RIGHT, _LEFT)],
-    ],
-    3: [
-        [((1, 2), (9, 10)), ((9, 10), (9, 10)), ((5, 6), (1, 2))],
-        [((1, 2), (1, 2)), ((9, 10), (1, 2)), ((5, 6), (9, 10))],
-    ],
+# Where the corners of objects may stand, in cells. Nearly all leave the remainder 1 when divided by 4, the
+# stride of the U-Net, so that a glyph at one size looks the same to every level of it wherever it stands.
+CENTRES = {40: (5, 5), 72: (3, 3), 104: (1, 1)}  # of single objects, by their sides
+AWAY = {40: (1, 5, 9), 72: (1, 5), 104: (1,)}
+GROUPS = {
+    2: (((1, 5), (9, 5)), ((1, 1), (9, 9)), ((1, 9), (9, 1))),
+    3: (((1, 9), (9, 9), (5, 1)), ((1, 1), (9, 1), (5, 9))),
 }
+
+
+def spread(rng: np.random.Generator, count: int, side: int) -> list[tuple[int, int]]:
+    """Centres of ``count`` squares that do not overlap: a row, a diagonal or a triangle; one alone stands in
+    the middle half of the time."""
+    if count > 1:
+        corners = GROUPS[count][rng.integers(len(GROUPS[count]))]
+    elif rng.random() < 0.5:
+        corners = (CENTRES[side],)
+    else:
+        corners = ((rng.choice(AWAY[side]), rng.choice(AWAY[side])),)
+    return [_centre(x, y, side) for x, y in corners]
 
 
 def side_of(count: int, size: str | None = None) -> int:
@@ -140,18 +133,15 @@ def side_of(count: int, size: str | None = None) -> int:
     return {1: {None: 72, "small": 40, "big": 104}[size], 2: 48, 3: 40}[count]
 
 
-def related(rng: np.random.Generator, relation: str, side: int) -> list[tuple[int, int]]:
-    """Centres of two objects, the first in ``relation`` to the second, a cell or more between them."""
-    cells, room = side // CELL, (SIDE - side) // CELL
-    near = rng.integers(1, room - cells - 1)
-    far = rng.integers(near + cells + 1, room)
-    across = room // 2 + rng.integers(-1, 2)
-    beside = across + rng.integers(-1, 2)
-    along = (near, far) if relation in ("left of", "above") else (far, near)
-    corners = list(zip(along, (across, beside), strict=True))
-    if relation in ("above", "below"):
-        corners = [(y, x) for x, y in corners]
-    return [(int(x) * CELL + side // 2, int(y) * CELL + side // 2) for x, y in corners]
+def related(relation: str, side: int) -> list[tuple[int, int]]:
+    """Centres of two objects, the first standing in ``relation`` to the second."""
+    along = (1, 9) if relation in ("left of", "above") else (9, 1)
+    corners = [(at, 5) if relation in ("left of", "right of") else (5, at) for at in along]
+    return [_centre(x, y, side) for x, y in corners]
+
+
+def _centre(x: int, y: int, side: int) -> tuple[int, int]:
+    return int(x) * CELL + side // 2, int(y) * CELL + side // 2
 
 
 def describe(rng: np.random.Generator) -> Scene:
@@ -163,11 +153,11 @@ def describe(rng: np.random.Generator) -> Scene:
 
 
 def _describe(rng: np.random.Generator) -> Scene:
-    style = list(STYLES)[rng.integers(len(STYLES))] if rng.random() < 0.12 else None
+    style = list(STYLES)[rng.integers(len(STYLES))] if rng.random() < 0.08 else None
     kind = rng.choice(4, p=[0.46, 0.22, 0.26, 0.06])
     first = int(rng.integers(len(THINGS)))
     if kind == 0:  # one object
-        size = None if rng.random() < 0.7 else ("small" if rng.random() < 0.5 else "big")
+        size = None if rng.random() < 0.8 else ("small" if rng.random() < 0.5 else "big")
         side = side_of(1, size)
         ((x, y),) = spread(rng, 1, side)
         return Scene((Placed(first, x, y, side),), _background(rng, (first,)), None, size, style)
@@ -181,7 +171,7 @@ def _describe(rng: np.random.Generator) -> Scene:
     side = side_of(2)
     if kind == 2:  # two objects in a relation
         relation = list(RELATIONS)[rng.integers(len(RELATIONS))]
-        centres = related(rng, relation, side)
+        centres = related(relation, side)
     else:  # two objects, side by side or anyhow
         relation, centres = None, spread(rng, 2, side)
     placed = tuple(Placed(t, x, y, side) for t, (x, y) in zip(things, centres, strict=True))

@@ -176,7 +176,7 @@ def rendered(wanted: list[Case], rng: np.random.Generator) -> Tensor:
     for case in wanted:
         things, relation = [o.thing for o in case.scene.objects], case.scene.relation
         side = side_of(len(things))
-        centres = related(rng, relation, side) if relation else spread(rng, len(things), side)
+        centres = related(relation, side) if relation else spread(rng, len(things), side)
         objects = tuple(Placed(thing, x, y, side) for thing, (x, y) in zip(things, centres, strict=True))
         rows.append(render(Scene(objects, case.scene.background, relation), rng))
     return to_tensor(np.stack(rows))
