@@ -5,9 +5,9 @@ from schedulers.level import Level, Table, move
 from schedulers.levels import SCHEDULES, Schedule
 from schedulers.noise import Noise, SeededNoise, first_noise
 from schedulers.samplers import SAMPLERS, Sampler
-from schedulers.solve import evaluations, solve
+from schedulers.solve import evaluations, invert, solve
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "Level", "Noise", "Rule", "Sampler", "Schedule", "SeededNoise",
-    "Strength", "Table", "evaluations", "first_noise", "move", "solve",
+    "Strength", "Table", "evaluations", "first_noise", "invert", "move", "solve",
 ]  # fmt: skip

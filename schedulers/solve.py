@@ -31,6 +31,27 @@ def solve(
         answer = denoise(ask.x, ask.level)
 
 
+def invert(
+    sampler: str | Sampler, denoise: Callable[[Tensor, Level], Tensor], x: Tensor, levels: Sequence[Level]
+) -> Tensor:
+    """Carry ``x`` (B, C, h, w) at ``levels[-1]`` back up to ``levels[0]``, along the ODE that leads down.
+
+    DDIM inversion (arXiv:2105.05233, app. F) with ``"euler"``, and as exact as the sampler with any other
+    deterministic one. Both ends have picture and noise: a finished picture counts as one at the model's
+    least level. Raises ``ValueError`` for a sampler that draws noise, or a level of none or of noise alone.
+    """
+    chosen = SAMPLERS[sampler] if isinstance(sampler, str) else sampler
+    if chosen.stochastic:
+        raise ValueError(f"got the sampler {chosen.name}, which draws noise; allowed: a deterministic one.")
+    if levels[-1].sigma == 0 or levels[0].alpha == 0:
+        raise ValueError("got a level without noise or without picture; allowed: levels that have both.")
+
+    def none(step: int, slot: int = 0) -> Tensor:
+        raise AssertionError("a deterministic sampler asked for noise")
+
+    return solve(chosen, denoise, x, levels[::-1], none)
+
+
 def evaluations(sampler: Sampler, levels: Sequence[Level]) -> int:
     """How often the sampler asks for x0 over ``levels``, counted on one number of no noise."""
     asked = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from schedulers.level import Level, Table
 from schedulers.levels.ays import ays_sd15, ays_sdxl
@@ -29,7 +30,10 @@ class Schedule:
         """Raises ``ValueError`` when ``steps`` is not between 1 and the number of levels in the table."""
         if not 1 <= steps <= len(table.levels):
             raise ValueError(f"got {steps}; allowed: from 1 to {len(table.levels)} steps.")
-        return self.run(table, steps)
+        levels = self.run(table, steps)
+        if any(a.ve_sigma <= b.ve_sigma for a, b in pairwise(levels)):
+            raise ValueError(f"got {steps}; two of them fall on one noise level; allowed: fewer steps.")
+        return levels
 
 
 _ALL = (

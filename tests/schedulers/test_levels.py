@@ -143,3 +143,13 @@ def test_simple_takes_whole_levels_and_sgm_uniform_even_timesteps() -> None:
     assert SCHEDULES["simple"](table(SD), 4)[:-1] == [levels[t] for t in (999, 749, 499, 249)]
     between = SCHEDULES["sgm-uniform"](table(SD), 4)[1]
     assert levels[749].ve_sigma < between.ve_sigma < levels[750].ve_sigma  # t = 749.25
+
+
+def test_steps_that_fall_on_one_level_are_refused() -> None:
+    from schedulers import Schedule
+
+    still = Schedule(
+        "still", "Still", "", lambda table, steps: [table.levels[-1]] * steps + [Level(1.0, 0.0)]
+    )
+    with pytest.raises(ValueError, match="two of them fall on one noise level"):
+        still(table(SD), 2)

@@ -109,3 +109,12 @@ def test_ddim_and_ancestral_are_one_family(name: str, eta: float) -> None:
     torch.testing.assert_close(made(name, eta=eta), made("ddim", eta=eta), rtol=0, atol=1e-12)
     if eta == 1:
         torch.testing.assert_close(made(name, eta=eta), made("ddpm"), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", [n for n in STOCHASTIC if n not in ("euler-maruyama", "reverse-diffusion")])
+def test_a_start_at_any_strength_keeps_the_variance(name: str) -> None:
+    """Data noised to level k of 20 and carried down: one level off would be wrong by a third and more."""
+    levels = levels_between(karras, 10.0, 0.1, 20)
+    whole = abs(variance_error(name, levels))
+    for k in range(1, 20):
+        assert abs(variance_error(name, levels[k:])) <= max(whole, 0.026) * 1.05, k
