@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
+from pipelines.prompt import parts
 from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, evaluations
 from schedulers.level import CLEAN, on_path
 
@@ -63,7 +64,9 @@ class Recipe(BaseModel):
         description="The checkpoint that draws: 'starter' or the name of one you own.",
     )
     prompt: Annotated[str, Field(max_length=4000)] = Field(
-        "", title="Prompt", description="What to draw. Empty draws whatever the model likes."
+        "",
+        title="Prompt",
+        description="What to draw; empty draws what the model likes. AND joins prompts: a cat AND rain :0.5.",
     )
     negative: Annotated[str, Field(max_length=4000)] = Field(
         "", title="Negative prompt", description="What to steer away from. Has no effect at guidance 1."
@@ -143,6 +146,12 @@ class Recipe(BaseModel):
     def _known(cls, value: str, info: ValidationInfo) -> str:
         return _one_of(value, CHOICES[str(info.field_name)])
 
+    @field_validator("prompt")
+    @classmethod
+    def _joined(cls, value: str) -> str:
+        parts(value)
+        return value
+
     @field_validator("guidance_high")
     @classmethod
     def _above_low(cls, value: float | None, info: ValidationInfo) -> float | None:
@@ -193,8 +202,10 @@ class Recipe(BaseModel):
 
     def branches(self) -> int:
         """How many texts each ask is answered for: the prompt alone, or with the negative prompt and more."""
-        wanted = GUIDANCE[self.guidance_rule].branches
-        return 1 if self.guidance in (0, 1) and len(wanted) == 2 else len(wanted)
+        prompts, wanted = len(parts(self.prompt)), GUIDANCE[self.guidance_rule].branches
+        if self.guidance in (0, 1) and len(wanted) == 2:
+            return prompts if self.guidance == 1 else 1
+        return prompts + len(wanted) - 1
 
     def each(self) -> tuple[Self, ...]:
         """The single-picture recipes of this one: seed + k, count 1."""

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from models import Parts
+from pipelines.prompt import parts as joined
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
 from schedulers import (
@@ -18,8 +19,9 @@ from schedulers import (
     evaluations,
     first_noise,
 )
-from schedulers.ask import Guiding, Sampling
+from schedulers.ask import Ask, Guiding, Sampling
 from schedulers.guidance import Guide
+from schedulers.guidance.compose import branch_of, composed
 
 
 def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
@@ -33,7 +35,8 @@ def check(recipe: Recipe, parts: Parts) -> None:
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    for field, text in (("Prompt", recipe.prompt), ("Negative prompt", recipe.negative)):
+    prompts = [("Prompt", part.text) for part in joined(recipe.prompt)]
+    for field, text in (*prompts, ("Negative prompt", recipe.negative)):
         got, limit = parts.tokens(text), parts.text_limit
         if got > limit:
             raise RecipeError(f"{field}: got {got - 2} words and word pieces; allowed: {limit - 2}.")
@@ -48,17 +51,25 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = SCHEDULES[recipe.schedule](parts.table, recipe.steps)
     rule = GUIDANCE[recipe.guidance_rule]
-    texts = {"conditional": recipe.prompt, "unconditional": recipe.negative, "empty": ""}
-    rows: Tensor = yield EncodeText(tuple(texts[branch] for branch in rule.branches))  # (2 or 3, L, D)
+    prompts = joined(recipe.prompt)
+    texts = {branch_of(k): part.text for k, part in enumerate(prompts)}
+    others = {"unconditional": recipe.negative, "empty": ""}
+    texts |= {branch: others[branch] for branch in rule.branches if branch != "conditional"}
+    rows: Tensor = yield EncodeText(tuple(texts.values()))  # (texts, L, D)
     contexts = {
         branch: row.expand(len(seeds), -1, -1)  # (B, L, D)
-        for branch, row in zip(rule.branches, rows, strict=True)
+        for branch, row in zip(texts, rows, strict=True)
     }
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
     low, high = recipe.guidance_low or 0.0, recipe.guidance_high or inf
-    guide = rule.begin(Strength(recipe.guidance, recipe.rescale, low, high), levels)
+    single = rule.begin(Strength(recipe.guidance, recipe.rescale, low, high), levels)
+    weights = [part.weight for part in prompts]
+
+    def guide(ask: Ask) -> Guiding:
+        return composed(single(ask), weights)
+
     sampling = sampler(x, levels, SeededNoise(seeds, shape, parts.device))
     latents = yield from _sample(sampling, guide, contexts, recipe.steps, evaluations(sampler, levels))
     return (yield Decode(latents))

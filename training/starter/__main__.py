@@ -72,7 +72,7 @@ class Workshop:
         cache = self.latents(vae, tokenizer)
         set_seed(self.seed)
         task = UnetTask(cache, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
-        if self.start:
+        if self.start and (self.start / "unet").is_dir():
             learnt = UNet2DConditionModel.from_pretrained(self.start / "unet", torch_dtype=torch.float32)
             task.module.unet.load_state_dict(learnt.state_dict())
         self._train("unet", task)

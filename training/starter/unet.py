@@ -46,18 +46,20 @@ SCHEDULER = DDIMScheduler(
 
 
 def build_unet() -> UNet2DConditionModel:
+    """Four levels, 16 x 16 to 2 x 2: at the last a convolution sees the whole picture and can lay out a glyph."""
     return UNet2DConditionModel(
         sample_size=SIDE // 8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(128, 256, 256),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(96, 192, 256, 288),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         addition_embed_type="text",  # the whole caption, pooled, beside the timestep in every block
         addition_embed_type_num_heads=4,
-        attention_head_dim=(2, 4, 4),  # pyright: ignore[reportArgumentType]  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
+        resnet_time_scale_shift="scale_shift",  # and it scales as well as shifts
+        attention_head_dim=(2, 3, 4, 4),  # pyright: ignore[reportArgumentType]  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
     )
 
 

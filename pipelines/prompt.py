@@ -1,0 +1,41 @@
+"""What the text of a prompt says beside its words. Knows no tokens."""
+
+import re
+from typing import NamedTuple
+
+MOST_PARTS = 8
+_WEIGHT = re.compile(r"^(?P<text>.*?)\s*:\s*(?P<weight>-?\d{1,3}(?:\.\d{1,6})?)\s*$", re.DOTALL)
+
+
+class Part(NamedTuple):
+    """One of the prompts that are joined by AND."""
+
+    text: str
+    weight: float
+
+
+def parts(prompt: str) -> tuple[Part, ...]:
+    """``a cat AND a dog :0.7`` -> a cat with weight 1, a dog with weight 0.7 (AUTOMATIC1111's notation).
+
+    A weight counts only beside an AND: the colon of a single prompt is a colon. Raises ``ValueError`` for
+    more than ``MOST_PARTS`` parts, an empty part, or weights that add up to nothing.
+    """
+    texts = re.split(r"\bAND\b", prompt)
+    if len(texts) == 1:
+        return (Part(prompt, 1.0),)
+    if len(texts) > MOST_PARTS:
+        raise ValueError(f"got {len(texts)} parts joined by AND; allowed: at most {MOST_PARTS}.")
+    found = tuple(_part(text) for text in texts)
+    for number, part in enumerate(found, 1):
+        if not part.text:
+            raise ValueError(f"got no words in part {number} of those joined by AND; allowed: words in each.")
+    if sum(part.weight for part in found) <= 0:
+        raise ValueError("got weights that add up to nothing; allowed: a sum above 0.")
+    return found
+
+
+def _part(text: str) -> Part:
+    match = _WEIGHT.match(text)
+    if match is None:
+        return Part(text.strip(), 1.0)
+    return Part(match["text"].strip(), float(match["weight"]))
