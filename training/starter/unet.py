@@ -46,7 +46,7 @@ SCHEDULER = DDIMScheduler(
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Four levels, 16 x 16 to 2 x 2: at the last a convolution sees the whole picture and can lay out a glyph."""
+    """Four levels, 16 x 16 to 2 x 2: the last one sees the whole picture at once and can lay out a glyph."""
     return UNet2DConditionModel(
         sample_size=SIDE // 8,
         in_channels=LATENT_CHANNELS,

@@ -1,0 +1,150 @@
+# ruff: noqa: E501  (prose)
+"""``python -m benchmarks.samplers``: measure every sampler where the exact answer is known; write docs/samplers.md.
+
+Deterministic samplers: the root mean square distance to the exact solution of the probability-flow ODE on a
+mixture of two Gaussians, which no linear rule gets right by luck. Stochastic ones: how far the variance of
+what they make is from the data's, on a Gaussian, found without drawing. Both against evaluations, which is
+what a sampler costs. No network takes part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from schedulers import SAMPLERS, Level, Sampler, evaluations, solve
+from schedulers.level import on_path
+from tests.schedulers.exact import PAIR, karras, silence
+from tests.schedulers.test_variance import variance_error
+
+BUDGETS = (6, 10, 20, 40)  # evaluations
+HIGH, LOW = 14.6, 0.03  # VE sigmas, about Stable Diffusion's
+OUT = Path("docs")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A sampler and its error within each of ``BUDGETS``; None where a step costs more than that."""
+
+    sampler: Sampler
+    errors: tuple[float | None, ...]
+
+
+def levels(steps: int) -> list[Level]:
+    """Karras's levels on the VP path, down to no noise."""
+    inner = [on_path("vp", karras(HIGH, LOW, i / max(steps - 1, 1))) for i in range(steps)]
+    return [*inner, Level(1.0, 0.0)]
+
+
+def steps_within(sampler: Sampler, budget: int) -> int | None:
+    """The most steps that cost at most ``budget`` evaluations."""
+    counts = [n for n in range(1, budget + 1) if evaluations(sampler, levels(n)) <= budget]
+    return max(counts, default=None)
+
+
+def distance(sampler: Sampler, steps: int) -> float:
+    """Root mean square error over the quantiles 1/400, 3/400 ... of the start."""
+    path = levels(steps)
+    share = (torch.arange(200, dtype=torch.float64) + 0.5) / 200
+    x = torch.special.ndtri(share).reshape(1, 1, 1, -1) * path[0].sigma
+    found = solve(sampler, PAIR.denoise, x, path, silence)
+    return (found - PAIR.carry(x, path[0], path[-1])).square().mean().sqrt().item()
+
+
+def measure(sampler: Sampler) -> Row:
+    errors: list[float | None] = []
+    for budget in BUDGETS:
+        steps = steps_within(sampler, budget)
+        if steps is None or (sampler.stochastic and sampler.order is None):
+            errors.append(None)
+        elif sampler.stochastic:
+            errors.append(abs(variance_error(sampler.name, levels(steps)[:-1])))
+        else:
+            errors.append(distance(sampler, steps))
+    return Row(sampler, tuple(errors))
+
+
+def table(rows: Sequence[Row], what: str) -> list[str]:
+    head = [
+        f"| sampler | name | order | evaluations a step | {' | '.join(f'{what} at {b}' for b in BUDGETS)} |"
+    ]
+    head.append("|" + "---|" * (4 + len(BUDGETS)))
+    return head + [
+        f"| {row.sampler.label} | `{row.sampler.name}` | {row.sampler.order or '-'} | {row.sampler.evaluations} | "
+        + " | ".join("-" if e is None else f"{e:.2g}" for e in row.errors) + " |"
+        for row in rows
+    ]  # fmt: skip
+
+
+def best(rows: Sequence[Row], budget: int, count: int = 3) -> str:
+    k = BUDGETS.index(budget)
+    ranked = sorted((row for row in rows if row.errors[k] is not None), key=lambda row: row.errors[k] or 0)
+    return ", ".join(f"{row.sampler.label} ({row.errors[k]:.2g})" for row in ranked[:count])
+
+
+def plot(rows: Sequence[Row], file: Path) -> None:
+    """Error against evaluations, for those that are among the three best somewhere, Euler and Heun."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "atelier"
+    from matplotlib import pyplot
+
+    shown = {"euler", "heun"}
+    for k in range(len(BUDGETS)):
+        ranked = sorted(
+            (row for row in rows if row.errors[k] is not None), key=lambda row: row.errors[k] or 0
+        )
+        shown |= {row.sampler.name for row in ranked[:3]}
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for row in rows:
+        if row.sampler.name in shown:
+            axes.loglog(BUDGETS, [e or float("nan") for e in row.errors], marker="o", label=row.sampler.label)
+    axes.set_xticks(BUDGETS, [str(b) for b in BUDGETS])
+    axes.minorticks_off()
+    axes.set_xlabel("evaluations of the model")
+    axes.set_ylabel("RMS distance to the exact solution")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+
+
+def write(out: Path = OUT) -> None:
+    """Write ``samplers.md`` and ``images/samplers.svg`` into ``out``."""
+    rows = [measure(sampler) for sampler in SAMPLERS.values()]
+    steady = [row for row in rows if not row.sampler.stochastic]
+    noisy = [row for row in rows if row.sampler.stochastic]
+    measured = [row for row in noisy if row.sampler.order is not None]
+    plot(steady, out / "images" / "samplers.svg")
+    lines = [
+        "# Samplers", "",
+        "Made by `python -m benchmarks.samplers`; what stands under each name is in",
+        "[decision 0008](decisions/0008-samplers.md). No network takes part: the data are distributions whose exact",
+        "answer is known, so these figures rank the solvers, not the pictures.", "",
+        "An *evaluation* is one answer of the model, which is where the time goes. *Order*: with twice the steps the",
+        "error falls by two to that power, at many steps.", "",
+        "## The same picture at any step count", "",
+        "Root mean square distance to the exact solution of the probability-flow ODE on a mixture of two Gaussians",
+        f"(means {PAIR.means}, deviations {PAIR.deviations}), sigma {HIGH} to {LOW} on Karras's spacing and then to none.", "",
+        *table(steady, "error"), "",
+        "![Error against evaluations](images/samplers.svg)", "",
+        f"- Nearest at 6 evaluations: {best(steady, 6)}.",
+        f"- Nearest at 10 evaluations: {best(steady, 10)}.",
+        f"- Nearest at 20 evaluations: {best(steady, 20)}.",
+        f"- Nearest at 40 evaluations: {best(steady, 40)}.", "",
+        "## With fresh noise in each step", "",
+        "How far the variance of what they make is from the data's (a Gaussian of deviation 0.5), relative, on the same",
+        "spacing but for its last step.", "",
+        *table(noisy, "error"), "",
+        f"- Nearest at 10 evaluations: {best(measured, 10)}.",
+        f"- Nearest at 20 evaluations: {best(measured, 20)}.", "",
+        "Predictor-corrector is not linear and so not measured this way. LCM and TCD are for models distilled for them: with",
+        "an ordinary one they lose variance however many steps there are.", "",
+    ]  # fmt: skip
+    (out / "samplers.md").write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()
