@@ -1,4 +1,4 @@
-"""docs/add-a-sampler.md, followed to the letter: its file is made, its line is read, and the result is proven."""
+"""docs/add-a-sampler.md, followed to the letter: its file made, its line read, and the result proven."""
 
 import re
 from importlib.util import module_from_spec, spec_from_file_location

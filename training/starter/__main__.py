@@ -20,7 +20,7 @@ from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
 from training.starter.text import TextTask, build_tokenizer, captions
-from training.starter.unet import Cache, DecoderTask, UnetTask, build_cache
+from training.starter.unet import Cache, DecoderTask, UnetTask, build_cache, build_unet
 from training.starter.vae import VaeTask
 
 CONFIG = Path(__file__).with_name("starter.toml")
@@ -71,10 +71,10 @@ class Workshop:
         tokenizer, encoder = self.text()
         cache = self.latents(vae, tokenizer)
         set_seed(self.seed)
-        task = UnetTask(cache, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
-        if self.start and (self.start / "unet").is_dir():
-            learnt = UNet2DConditionModel.from_pretrained(self.start / "unet", torch_dtype=torch.float32)
-            task.module.unet.load_state_dict(learnt.state_dict())
+        learnt = self.start / "unet" if self.start else None
+        unet = (UNet2DConditionModel.from_pretrained(learnt, torch_dtype=torch.float32)
+                if learnt and learnt.is_dir() else build_unet())  # fmt: skip
+        task = UnetTask(cache, unet, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
         self._train("unet", task)
         return task
 

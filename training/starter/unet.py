@@ -180,13 +180,14 @@ class UnetTask:
     def __init__(
         self,
         cache: Cache,
+        unet: UNet2DConditionModel,
         encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
         vae: AutoencoderKL,
         seed: int,
         batch: int,
     ) -> None:
-        self.module = Denoising(build_unet(), encoder)
+        self.module = Denoising(unet, encoder)
         self.cache, self.tokenizer, self.vae, self.seed, self.size = cache, tokenizer, vae, seed, batch
         self.nothing = self._tokens([""])[0]
         self.shown = [scene_at(k, seed + 2)[2] for k in range(12)] + SHOWN
