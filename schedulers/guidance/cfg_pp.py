@@ -26,5 +26,5 @@ def cfg_pp(strength: Strength, levels: Sequence[Level]) -> Guide:
 
 
 def _next(levels: Sequence[Level], at: Level) -> float:
-    """The VE sigma of the first level with less noise than ``at``."""
-    return next(level.ve_sigma for level in levels if level.ve_sigma < at.ve_sigma)
+    """The VE sigma of the first level with less noise than ``at``; none after the last."""
+    return next((level.ve_sigma for level in levels if level.ve_sigma < at.ve_sigma), 0.0)

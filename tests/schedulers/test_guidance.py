@@ -77,6 +77,13 @@ def test_cfg_pp_is_guided_x0_with_unguided_noise() -> None:
     torch.testing.assert_close(done.value.value, paper)
 
 
+@pytest.mark.parametrize("rule", GUIDANCE)
+def test_a_rule_answers_at_the_last_level_too(rule: str) -> None:
+    """A sampler may look at the end of a path that keeps some noise."""
+    made, _ = send(GUIDANCE[rule].begin(Strength(3.0), LEVELS[:-1]), Ask(X, LEVELS[-2]))
+    assert made.isfinite().all()
+
+
 def test_apg_adds_nothing_along_the_conditional_estimate() -> None:
     made, _ = guided(9.0, rule="apg")
     c = BRANCHES["conditional"]
