@@ -194,9 +194,11 @@ class Recipe(BaseModel):
     def to_json(self) -> str:
         return self.model_dump_json()
 
-    def evaluations(self) -> int:
-        """How often the sampler asks for one picture. A little more than it will be where the model's noise
-        levels begin with pure noise, from which a step asks once."""
+    def evaluations(self) -> int | None:
+        """How often the sampler asks for one picture; None where that depends on the picture. A little more
+        than it will be where the model's noise levels begin with pure noise, from which a step asks once."""
+        if SAMPLERS[self.sampler].alone:
+            return None
         levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
         return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
 

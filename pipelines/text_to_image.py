@@ -1,8 +1,8 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from math import hypot, inf
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -10,16 +10,19 @@ from models import Parts
 from pipelines.prompt import parts as joined
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
+from pipelines.side_by_side import Drawing, side_by_side
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
     SCHEDULES,
+    Level,
+    Sampler,
     SeededNoise,
     Strength,
     evaluations,
     first_noise,
 )
-from schedulers.ask import Ask, Guiding, Sampling
+from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
 from schedulers.guidance.compose import branch_of, composed
 
@@ -64,37 +67,67 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
     low, high = recipe.guidance_low or 0.0, recipe.guidance_high or inf
-    single = rule.begin(Strength(recipe.guidance, recipe.rescale, low, high), levels)
+    strength = Strength(recipe.guidance, recipe.rescale, low, high)
     weights = [part.weight for part in prompts]
 
-    def guide(ask: Ask) -> Guiding:
-        return composed(single(ask), weights)
+    def drawing(rows: slice) -> Drawing:
+        """The pictures of ``rows``, guided on their own."""
+        single = rule.begin(strength, levels)
+        noise = SeededNoise(seeds[rows], shape, parts.device)
+        some = {branch: context[rows] for branch, context in contexts.items()}
+        done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
+        sampling = sampler(x[rows], levels, noise)
+        return _sample(sampling, lambda ask: composed(single(ask), weights), some, done)
 
-    sampling = sampler(x, levels, SeededNoise(seeds, shape, parts.device))
-    latents = yield from _sample(sampling, guide, contexts, recipe.steps, evaluations(sampler, levels))
+    if sampler.alone:
+        each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
+        latents = yield from side_by_side(each)
+    else:
+        latents = yield from drawing(slice(None))
     return (yield Decode(latents))
 
 
-def _sample(
-    sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], steps: int, evaluations: int
-) -> Generator[Request, Any, Tensor]:
-    """Answer the sampler's ``evaluations`` asks with guided estimates; returns the latents.
+Done: TypeAlias = Callable[[int, Level], tuple[int, int]]
+"""(asks answered, the level of the last one) -> (steps done, of how many)."""
 
-    Each of ``steps`` steps is told once: a sampler may ask several times in a step, or go back.
+
+def _by_count(sampler: Sampler, levels: Sequence[Level]) -> Done:
+    steps, whole = len(levels) - 1, evaluations(sampler, levels)
+    return lambda asked, level: (asked * steps // whole, steps)
+
+
+def _by_level(levels: Sequence[Level]) -> Done:
+    """By how much of the way in log-SNR is gone, for samplers that choose their own steps."""
+    steps = len(levels) - 1
+    between = [level.log_snr for level in levels if level.alpha > 0 and level.sigma > 0]
+
+    def done(asked: int, level: Level) -> tuple[int, int]:
+        if len(between) < 2:
+            return steps, steps
+        share = (level.log_snr - between[0]) / (between[-1] - between[0])
+        return int(max(share, 0.0) * steps + 1e-9), steps
+
+    return done
+
+
+def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], done: Done) -> Drawing:
+    """Answer the sampler's asks with guided estimates; returns the latents.
+
+    Each step is told once: a sampler may ask several times in a step, or go back.
     """
     asked = told = 0
     x0: Tensor | None = None
     while True:
         try:
             ask = sampling.send(x0)  # type: ignore[arg-type]  # a generator is started by sending None
-        except StopIteration as done:
-            return done.value
+        except StopIteration as end:
+            return end.value
         x0 = yield from _guide(guide(ask), contexts)
         asked += 1
-        done = asked * steps // evaluations
-        if done > told:
-            told = done
-            yield Step(done, steps, x0)
+        now, steps = done(asked, ask.level)
+        if now > told:
+            told = now
+            yield Step(now, steps, x0)
 
 
 def _guide(guiding: Guiding, contexts: Mapping[str, Tensor]) -> Generator[Request, Any, Tensor]:

@@ -19,9 +19,13 @@ def solve(
 ) -> Tensor:
     """Carry ``x`` (B, C, h, w) at ``levels[0]`` to ``levels[-1]``.
 
-    ``denoise(x, level)`` returns the estimate of x0. Raises ``KeyError`` for an unknown sampler name.
+    ``denoise(x, level)`` returns the estimate of x0, whatever rows x has. Raises ``KeyError`` for an unknown
+    sampler name.
     """
-    sampling = (SAMPLERS[sampler] if isinstance(sampler, str) else sampler)(x, levels, noise)
+    chosen = SAMPLERS[sampler] if isinstance(sampler, str) else sampler
+    if chosen.alone and len(x) > 1:
+        return torch.cat([solve(chosen, denoise, row, levels, noise) for row in x.split(1)])
+    sampling = chosen(x, levels, noise)
     answer: Tensor | None = None
     while True:
         try:
@@ -53,7 +57,8 @@ def invert(
 
 
 def evaluations(sampler: Sampler, levels: Sequence[Level]) -> int:
-    """How often the sampler asks for x0 over ``levels``, counted on one number of no noise."""
+    """How often the sampler asks for x0 over ``levels``, counted on one number. One whose steps follow the
+    picture asks as often as that needs: this is the least."""
     asked = 0
 
     def network(x: Tensor, level: Level) -> Tensor:

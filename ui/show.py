@@ -65,7 +65,7 @@ def cost(recipe: Recipe) -> str:
     """What the settings cost: how often the model is asked for one picture."""
     asked = recipe.evaluations()
     texts = {1: "the prompt alone", 2: "prompt and negative prompt"}.get(recipe.branches(), "three texts")
-    times = f"{asked} evaluations" if asked != 1 else "1 evaluation"
+    times = {None: "As many evaluations as it needs", 1: "1 evaluation"}.get(asked, f"{asked} evaluations")
     return f'<p class="hint">{times} of the model for a picture, each for {texts}.</p>'
 
 

@@ -1,5 +1,6 @@
 """Every sampler, by name. To add one: one file here and one line in the table (docs/add-a-sampler.md)."""
 
+from schedulers.samplers.adaptive import dpm_adaptive, rk45
 from schedulers.samplers.ancestral import dpm_2_a, dpmpp_2s_a
 from schedulers.samplers.churn import churn, restart
 from schedulers.samplers.ddim import ddim
@@ -55,6 +56,10 @@ _ALL = (
     Sampler("res-3m", "RES 3M (DPM++ 3M corrected)", "Third order indeed; worth it from 20 steps on.",
             res_3m, 3),
     Sampler("res-2s", "RES 2S", "Two stages a step, both used.", res_2s, 2, evaluations=2),
+    Sampler("dpm-adaptive", "DPM adaptive", "Steps as long as the picture allows; more are stricter.",
+            dpm_adaptive, None, evaluations=3, alone=True),
+    Sampler("rk45", "RK45", "A general adaptive solver, for comparison; exact and slow.", rk45, None,
+            evaluations=6, alone=True),
     Sampler("ddim", "DDIM", "Deterministic at eta 0 (then it is Euler); eta 1 is DDPM.", ddim, 1, eta=0.0),
     Sampler("ddpm", "DDPM", "The original ancestral sampler; wants many steps.", ddpm, 1, stochastic=True),
     Sampler("dpm-2-a", "DPM-Solver-2 ancestral", "DPM-Solver-2 with fresh noise each step.", dpm_2_a, 2,

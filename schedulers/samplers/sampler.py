@@ -23,6 +23,7 @@ class Sampler:
     # None: more steps do not lead to the data's distribution, or no order is known
     evaluations: int = 1  # of x0 in a step; a step from pure noise or to none takes one
     stochastic: bool = False
+    alone: bool = False  # its steps follow the picture: it is given one image at a time
     eta: float | None = None  # the default; None: the sampler takes no eta
 
     def __call__(self, x: Tensor, levels: Sequence[Level], noise: Noise) -> Sampling:

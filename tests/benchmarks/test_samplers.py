@@ -38,6 +38,8 @@ def test_plain_guidance_contracts_as_the_closed_form_says() -> None:
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_a_budget_is_kept_and_used(name: str) -> None:
+    if SAMPLERS[name].alone:
+        pytest.skip("it asks as often as the picture needs")
     for budget in BUDGETS:
         steps = steps_within(SAMPLERS[name], budget)
         assert steps is not None

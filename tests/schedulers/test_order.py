@@ -11,7 +11,7 @@ from schedulers import SAMPLERS, Level, solve
 from schedulers.level import Path, on_path
 from tests.schedulers.exact import GAUSSIAN, PAIR, Curve, Mixture, karras, levels_between, silence, uniform
 
-DETERMINISTIC = [name for name, sampler in SAMPLERS.items() if not sampler.stochastic]
+DETERMINISTIC = [name for name, s in SAMPLERS.items() if not s.stochastic and s.order is not None]
 # Their first steps are of lower order than the rest (fewer estimates are known), which is what remains at
 # very many steps and what they claim; before that they converge faster.
 STARTED_LOW = ("lms", "ipndm-v", "deis-3", "dpmpp-3m", "unipc-3")
