@@ -94,9 +94,15 @@ SMALL = ("--steps", "2", "--width", "64", "--height", "64", "--seed", "7")
 
 @pytest.mark.parametrize("ending", ["interrupt", "failure"])
 def test_draw_keeps_what_was_finished_when_it_stops(
-    ending: str, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ending: str,
+    tiny_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Two pictures are done when the third brings the end."""
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, ignored))
     done: list[int] = []
 
     def interrupted(pixels: Tensor) -> list[Image.Image]:
