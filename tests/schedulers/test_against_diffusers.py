@@ -66,7 +66,7 @@ def bar_level(scheduler: Any, t: int) -> Level:
 @pytest.mark.parametrize("steps", STEPS)
 def test_ddim(steps: int, eta: float, zero_snr: bool) -> None:
     if zero_snr and eta == 1:
-        eta = 0.99  # at 1 their float32 takes the root of what rounding leaves of 0, on some processors below it
+        eta = 0.99  # at 1 their float32 takes the root of what rounding leaves of 0, now and then less
     config = TRAILING | {
         "prediction_type": "sample",
         "clip_sample": False,
