@@ -28,7 +28,7 @@ def dpmpp_3m_sde(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 
         x0 = yield Ask(x, a)  # (B, C, h, w)
         past = remember(past, a, x0, 3)
         d = _extrapolate(past, a, b, eta) if finite(a, b) else x0
-        x = diffuse(x, d, a, b, eta, noise, step)
+        x = diffuse(x, d, (a, b), eta, noise, step)
     return x
 
 

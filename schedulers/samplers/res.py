@@ -42,7 +42,7 @@ def exponential_adams(x: Tensor, levels: Sequence[Level], noise: Noise, order: i
                 d = yield Ask(move(x, x0, a, m), m)
             else:
                 d = combine(past, exponential([level for level, _ in past], a, b, eta))
-        x = diffuse(x, d, a, b, eta, noise, step)
+        x = diffuse(x, d, (a, b), eta, noise, step)
     return x
 
 

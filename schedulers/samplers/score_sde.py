@@ -22,7 +22,7 @@ def euler_maruyama(x: Tensor, levels: Sequence[Level], noise: Noise) -> Sampling
     for step, (a, b) in enumerate(pairwise(levels)):
         x0 = yield Ask(x, a)  # (B, C, h, w)
         if not finite(a, b):
-            x = diffuse(x, x0, a, b, 1.0, noise, step)
+            x = diffuse(x, x0, (a, b), 1.0, noise, step)
             continue
         h = b.log_snr - a.log_snr
         y = x / a.alpha
@@ -60,6 +60,6 @@ def predictor_corrector(x: Tensor, levels: Sequence[Level], noise: Noise) -> Sam
 
 def _reversed(x: Tensor, x0: Tensor, a: Level, b: Level, noise: Noise, step: int) -> Tensor:
     if not finite(a, b):
-        return diffuse(x, x0, a, b, 1.0, noise, step)
+        return diffuse(x, x0, (a, b), 1.0, noise, step)
     y, gone = x / a.alpha, a.ve_sigma**2 - b.ve_sigma**2
     return b.alpha * (y + gone / a.ve_sigma**2 * (x0 - y) + math.sqrt(gone) * noise(step))

@@ -25,11 +25,12 @@ def spread(a: Level, b: Level, eta: float) -> float:
     return b.sigma * math.sqrt(max(0.0, 1 - ratio(a, b) ** (2 * eta)))
 
 
-def diffuse(x: Tensor, d: Tensor, a: Level, b: Level, eta: float, noise: Noise, step: int) -> Tensor:
-    """``drift`` and one fresh noise (slot 0)."""
-    wide = spread(a, b, eta)
-    x = drift(x, d, a, b, eta)
-    return x + wide * noise(step) if wide > 0 else x
+def diffuse(x: Tensor, d: Tensor, stops: Sequence[Level], eta: float, noise: Noise, step: int) -> Tensor:
+    """``drift`` from the first of ``stops`` to the last, and the noise that is added between them."""
+    x = drift(x, d, stops[0], stops[-1], eta)
+    if eta == 0 or stops[-1].sigma == 0:
+        return x
+    return x + compose(stops, eta, noise, step)
 
 
 def compose(stops: Sequence[Level], eta: float, noise: Noise, step: int) -> Tensor:

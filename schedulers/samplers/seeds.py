@@ -10,7 +10,7 @@ from schedulers.ask import Ask, Sampling
 from schedulers.level import Level, between, finite
 from schedulers.noise import Noise
 from schedulers.samplers.multistep import combine
-from schedulers.samplers.sde import compose, diffuse, drift, spread
+from schedulers.samplers.sde import diffuse, drift, spread
 from schedulers.samplers.weights import exponential
 
 
@@ -24,13 +24,10 @@ def dpmpp_sde(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 1.0
     for step, (a, b) in enumerate(pairwise(levels)):
         x0 = yield Ask(x, a)  # (B, C, h, w)
         if not finite(a, b):
-            x = diffuse(x, x0, a, b, eta, noise, step)
+            x = diffuse(x, x0, (a, b), eta, noise, step)
             continue
         m = between(a, b, 1 / 2)
-        half = drift(x, x0, a, m, eta)
-        if eta > 0:
-            half = half + spread(a, m, eta) * noise(step, 0)
-        x0 = yield Ask(half, m)
+        x0 = yield Ask(diffuse(x, x0, (a, m), eta, noise, step), m)
         x = drift(x, x0, a, b, eta)
         if eta > 0:
             long, first = a.ve_sigma - b.ve_sigma, a.ve_sigma - m.ve_sigma
@@ -44,37 +41,26 @@ def seeds_2(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 1.0) 
     """SEEDS-2 with c_2 = 1/2 (arXiv:2305.14267, algorithm 2)."""
     for step, (a, b) in enumerate(pairwise(levels)):
         x0 = yield Ask(x, a)  # (B, C, h, w)
-        if not finite(a, b):
-            x = diffuse(x, x0, a, b, eta, noise, step)
-            continue
-        m = between(a, b, 1 / 2)
-        half = drift(x, x0, a, m, eta)
-        if eta > 0:
-            half = half + compose((a, m), eta, noise, step)
-        x0 = yield Ask(half, m)
-        x = drift(x, x0, a, b, eta)
-        if eta > 0:
-            x = x + compose((a, m, b), eta, noise, step)
+        stops = (a, b)
+        if finite(a, b):
+            m = between(a, b, 1 / 2)
+            stops = (a, m, b)
+            x0 = yield Ask(diffuse(x, x0, (a, m), eta, noise, step), m)
+        x = diffuse(x, x0, stops, eta, noise, step)
     return x
 
 
 def seeds_3(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 1.0) -> Sampling:
     """SEEDS-3 with c_2 = 1/3, c_3 = 2/3 (arXiv:2305.14267, algorithm 3)."""
     for step, (a, b) in enumerate(pairwise(levels)):
-        x0 = yield Ask(x, a)  # (B, C, h, w)
-        if not finite(a, b):
-            x = diffuse(x, x0, a, b, eta, noise, step)
-            continue
-        m, n = between(a, b, 1 / 3), between(a, b, 2 / 3)
-        third = drift(x, x0, a, m, eta)
-        if eta > 0:
-            third = third + compose((a, m), eta, noise, step)
-        x0_m = yield Ask(third, m)
-        thirds = drift(x, combine(((a, x0), (m, x0_m)), exponential((a, m), a, n, eta)), a, n, eta)
-        if eta > 0:
-            thirds = thirds + compose((a, m, n), eta, noise, step)
-        x0_n = yield Ask(thirds, n)
-        x = drift(x, combine(((a, x0), (n, x0_n)), exponential((a, n), a, b, eta)), a, b, eta)
-        if eta > 0:
-            x = x + compose((a, m, n, b), eta, noise, step)
+        d = x0 = yield Ask(x, a)  # (B, C, h, w)
+        stops = (a, b)
+        if finite(a, b):
+            m, n = between(a, b, 1 / 3), between(a, b, 2 / 3)
+            stops = (a, m, n, b)
+            x0_m = yield Ask(diffuse(x, x0, (a, m), eta, noise, step), m)
+            d = combine(((a, x0), (m, x0_m)), exponential((a, m), a, n, eta))
+            x0_n = yield Ask(diffuse(x, d, (a, m, n), eta, noise, step), n)
+            d = combine(((a, x0), (n, x0_n)), exponential((a, n), a, b, eta))
+        x = diffuse(x, d, stops, eta, noise, step)
     return x
