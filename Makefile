@@ -39,7 +39,7 @@ bench: $(STAMP) ## throughput against diffusers on the same weights
 	$(PY) -m benchmarks.throughput $(BENCH_ARGS)
 
 # glibc hands memory back at once and takes it again in small pages: without that a training step took 1.5 s, not 2.
-KEEP_MEMORY := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000
+KEEP_MEMORY := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000
 
 starter: $(STAMP) ## retrain the bundled model from nothing
 	$(KEEP_MEMORY) $(PY) -m training.starter train

@@ -204,10 +204,10 @@ class Recipe(BaseModel):
 
     def branches(self) -> int:
         """How many texts each ask is answered for: the prompt alone, or with the negative prompt and more."""
-        prompts, wanted = len(parts(self.prompt)), GUIDANCE[self.guidance_rule].branches
-        if self.guidance in (0, 1) and len(wanted) == 2:
+        prompts = len(parts(self.prompt))
+        if self.guidance in (0, 1):
             return prompts if self.guidance == 1 else 1
-        return prompts + len(wanted) - 1
+        return prompts + len(GUIDANCE[self.guidance_rule].branches) - 1
 
     def each(self) -> tuple[Self, ...]:
         """The single-picture recipes of this one: seed + k, count 1."""

@@ -42,10 +42,17 @@ class Rule:
     label: str
     help: str
     start: Callable[[Strength, Sequence[Level]], Guide]
-    branches: tuple[str, ...] = ("conditional", "unconditional")  # all that it may ask for
+    branches: tuple[str, ...] = ("conditional", "unconditional")  # all it may ask for; the last is its origin
 
     def begin(self, strength: Strength, levels: Sequence[Level]) -> Guide:
-        """The guide of one drawing, within the interval that ``strength`` allows."""
+        """The guide of one drawing, within the interval that ``strength`` allows.
+
+        Under every rule guidance 1 asks the prompt alone, guidance 0 the origin alone (the negative prompt,
+        or no words), and each is returned untouched.
+        """
+        if strength.guidance in (0, 1):
+            only = "conditional" if strength.guidance == 1 else self.branches[-1]
+            return lambda ask: _alone(ask, only)
         guide = self.start(strength, levels)
 
         def limited(ask: Ask) -> Guiding:
@@ -56,15 +63,9 @@ class Rule:
 
 
 def two_branches(strength: Strength, combine: Combine) -> Guide:
-    """Ask for prompt and negative prompt and combine them, then rescale. Guidance 1 asks the prompt alone,
-    guidance 0 the negative alone, and each is returned untouched."""
+    """Ask for prompt and negative prompt and combine them, then rescale."""
 
     def guide(ask: Ask) -> Guiding:
-        if strength.guidance in (0, 1):
-            return _alone(ask, "conditional" if strength.guidance == 1 else "unconditional")
-        return _together(ask)
-
-    def _together(ask: Ask) -> Guiding:
         conditional, unconditional = yield (
             Evaluate(ask.x, ask.level, "conditional"),
             Evaluate(ask.x, ask.level, "unconditional"),

@@ -27,7 +27,8 @@ class Schedule:
     run: Callable[[Table, int], list[Level]]
 
     def __call__(self, table: Table, steps: int) -> list[Level]:
-        """Raises ``ValueError`` when ``steps`` is not between 1 and the number of levels in the table."""
+        """Raises ``ValueError`` when ``steps`` is not between 1 and the number of levels in the table, or two
+        of the levels would be one."""
         if not 1 <= steps <= len(table.levels):
             raise ValueError(f"got {steps}; allowed: from 1 to {len(table.levels)} steps.")
         levels = self.run(table, steps)

@@ -141,7 +141,8 @@ def test_json_is_plain() -> None:
         ({"steps": 20, "guidance": 1.0}, 20, 1),
         ({"sampler": "heun", "steps": 7}, 13, 2),
         ({"sampler": "seeds-3", "steps": 1}, 1, 2),
-        ({"guidance": 1.0, "guidance_rule": "perp-neg"}, 20, 3),
+        ({"guidance": 1.0, "guidance_rule": "perp-neg"}, 20, 1),
+        ({"guidance": 2.0, "guidance_rule": "perp-neg"}, 20, 3),
     ],
 )
 def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches: int) -> None:

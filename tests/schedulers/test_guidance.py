@@ -38,7 +38,7 @@ def test_a_rule_names_every_branch_that_it_asks_for(rule: str) -> None:
     assert set(guided(3.0, rule=rule)[1]) == set(GUIDANCE[rule].branches)
 
 
-@pytest.mark.parametrize("rule", [name for name in GUIDANCE if name != "perp-neg"])
+@pytest.mark.parametrize("rule", GUIDANCE)
 def test_guidance_one_is_the_prompt_untouched_under_every_rule(rule: str) -> None:
     made, asked = guided(1.0, phi=0.7, rule=rule)
     assert asked == ["conditional"] and made is BRANCHES["conditional"]

@@ -106,8 +106,8 @@ def _background(rng: np.random.Generator, things: tuple[int, ...]) -> Background
     return Background(settings[rng.integers(len(settings))])
 
 
-# Where the corners of objects may stand, in cells. Nearly all leave the remainder 1 when divided by 4, the
-# stride of the U-Net, so that a glyph at one size looks the same to every level of it wherever it stands.
+# Where the corners of objects may stand, in cells. Nearly all leave the remainder 1 when divided by 4, so
+# that a glyph at one size looks the same to the U-Net's levels of stride 1, 2 and 4 wherever it stands.
 CENTRES = {40: (5, 5), 72: (3, 3), 104: (1, 1)}  # of single objects, by their sides
 AWAY = {40: (1, 5, 9), 72: (1, 5), 104: (1,)}
 GROUPS = {

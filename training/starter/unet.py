@@ -29,7 +29,7 @@ from training.starter.vae import LATENT_CHANNELS, DecoderObjective, to_grid, to_
 
 DROP_CAPTION = 0.1
 CAPTIONS_EACH = 2  # captions cached with each scene
-MIDDLE = (300, 900)  # timesteps between which SNR falls from about 2 to 0.01
+MIDDLE = (300, 900)  # timesteps between which SNR falls from 1.3 to 0.003
 
 SCHEDULER = DDIMScheduler(
     num_train_timesteps=1000,
