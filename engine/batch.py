@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.budget import RowBudget
 from models import Parts
+from pipelines.draw import together
 from pipelines.requests import Denoise
 
 
@@ -28,10 +29,12 @@ class Kind(NamedTuple):
     model: str  # its folder
     latent: tuple[int, ...]  # (C, h, w)
     context: tuple[int, ...]  # (L, D)
+    weak: bool  # whether the model's weaker companion answers
 
 
 def kind_of(parts: Parts, ask: Denoise) -> Kind:
-    return Kind(str(parts.folder), tuple(ask.x.shape[1:]), tuple(ask.context.shape[1:]))
+    latent, context = tuple(ask.x.shape[1:]), tuple(ask.context.shape[1:])
+    return Kind(str(parts.folder), latent, context, ask.network == "weak")
 
 
 def denoise_all(parts: Parts, asks: Sequence[Denoise], budget: RowBudget) -> list[Tensor | Exception]:
@@ -84,12 +87,10 @@ def _call(parts: Parts, asks: list[Denoise], kind: Kind, budget: RowBudget) -> l
 
 def _stacked(parts: Parts, asks: list[Denoise]) -> list[Tensor | None]:
     """One U-Net call; None in place of an answer that is not finite."""
-    sizes = [ask.x.shape[0] for ask in asks]
-    levels = [ask.level for ask, size in zip(asks, sizes, strict=True) for _ in range(size)]
-    x0 = parts.denoise(torch.cat([ask.x for ask in asks]), levels, torch.cat([ask.context for ask in asks]))
-    finite = x0.isfinite().flatten(1).all(1).tolist()  # the one wait for the device in a call
-    answers = zip(x0.split(sizes), _grouped(finite, sizes), strict=True)
-    return [answer if all(ok) else None for answer, ok in answers]
+    answers = together(parts, asks)
+    finite = torch.cat(answers).isfinite().flatten(1).all(1).tolist()  # the one wait for the device in a call
+    grouped = _grouped(finite, [len(answer) for answer in answers])
+    return [answer if all(ok) else None for answer, ok in zip(answers, grouped, strict=True)]
 
 
 def _grouped(values: Sequence[bool], sizes: Sequence[int]) -> Iterator[Sequence[bool]]:

@@ -11,12 +11,15 @@ import torch
 from models.defaults import read_defaults, read_json
 from models.hardware import best_device, best_dtype
 from models.parts import Parts
+from models.perturbed import make_perturbable
 from models.table import read_scheduler
 from models.torchvision_guard import guard_torchvision
 
 STARTER = Path(__file__).parent / "starter"
 FAMILIES = {"StableDiffusionPipeline": "stable-diffusion"}
 COMPONENTS = ("text_encoder", "tokenizer", "unet", "vae", "scheduler")
+WEAK = "weak"  # the folder of a weaker U-Net for autoguidance, if a model has one
+PERTURBED_BLOCKS = ("mid_block",)  # where the papers' perturbed attention is
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
 
@@ -117,6 +120,12 @@ def _load_folder(
     if wanted != made:
         raise ModelError(f"Model {name!r} has a U-Net for {wanted} latent channels and a VAE of {made}.")
     native_size, defaults = read_defaults(folder)
+    make_perturbable(unet, PERTURBED_BLOCKS)
+    weak = None
+    if (folder / WEAK).is_dir():
+        weak = _network(UNet2DConditionModel, folder / WEAK, kind).to(
+            place, memory_format=torch.channels_last
+        )
     return Parts(
         name=name,
         family=family,
@@ -131,6 +140,7 @@ def _load_folder(
         vae=vae.to(memory_format=torch.channels_last),
         device=place,
         dtype=kind,
+        weak=weak,
     )
 
 
@@ -174,7 +184,8 @@ def _network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
-    found = (file for part in COMPONENTS for file in sorted((folder / part).iterdir()))
+    parts = (*COMPONENTS, *((WEAK,) if (folder / WEAK).is_dir() else ()))
+    found = (file for part in parts for file in sorted((folder / part).iterdir()))
     return tuple(
         file.relative_to(folder) for file in found if file.suffix in (".safetensors", ".json", ".txt")
     )

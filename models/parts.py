@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from models.parametrisation import Parametrisation
+from models.perturbed import rows_of
 from models.preview import Projection, fit_projection, read_projection
 from schedulers.level import Level, Table
+from schedulers.network import Network
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # a repr would print the networks
@@ -32,6 +34,7 @@ class Parts:
     vae: Any  # diffusers' AutoencoderKL
     device: torch.device
     dtype: torch.dtype  # of the U-Net; text is encoded in float32, pixels decoded in bfloat16 or float32
+    weak: Any = None  # a smaller or less trained U-Net of the same task, for autoguidance
 
     @property
     def table(self) -> Table:
@@ -88,16 +91,22 @@ class Parts:
         return self.text_encoder(ids.to(self.device))[0]
 
     @torch.inference_mode()
-    def denoise(self, x: Tensor, levels: Sequence[Level], context: Tensor) -> Tensor:
+    def denoise(
+        self, x: Tensor, levels: Sequence[Level], context: Tensor, networks: Sequence[Network] = ()
+    ) -> Tensor:
         """The estimate of x0 (B, C, h, w), in x's dtype.
 
-        Row i of x is at ``levels[i]``, on the model's own path, under ``context[i]`` (L, D).
+        Row i of x is at ``levels[i]``, on the model's own path, under ``context[i]`` (L, D), and answered by
+        ``networks[i]``: the model as it is unless they are given; all rows or none by the weak one.
         """
         times = [self.parametrisation.timestep(level) for level in levels]
-        output = self.unet(
+        weak = "weak" in networks
+        assert not weak or set(networks) == {"weak"}
+        output = (self.weak if weak else self.unet)(
             x.to(self.device, self.dtype, memory_format=torch.channels_last),
             torch.tensor(times, dtype=torch.float32, device=self.device),
             encoder_hidden_states=context.to(self.device, self.dtype),
+            cross_attention_kwargs={"rows": rows} if (rows := rows_of(networks, self.device)) else None,
         ).sample
         return self.parametrisation.x0(output.to(x), x, levels)
 

@@ -39,13 +39,26 @@ def answer(request: Request, parts: Parts) -> Any:
 
 
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
-    """One x0 (B, C, h, w) for each, from a single call of the network; their latents must be of one size."""
+    """One x0 (B, C, h, w) for each; their latents must be of one size. A single call of the network, and one
+    more where some ask the weak one."""
+    answers: dict[int, Tensor] = {}
+    for weak in (False, True):
+        some = [k for k, r in enumerate(requests) if (r.network == "weak") == weak]
+        if some:
+            answers |= zip(some, together(parts, [requests[k] for k in some]), strict=True)
+    return tuple(answers[k] for k in range(len(requests)))
+
+
+def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
+    """One x0 (B, C, h, w) for each, from a single call of the network."""
+    each = [ask for ask in asks for _ in range(len(ask.x))]
     x0 = parts.denoise(
-        torch.cat([r.x for r in requests]),
-        [r.level for r in requests for _ in range(len(r.x))],
-        torch.cat([r.context for r in requests]),
+        torch.cat([ask.x for ask in asks]),
+        [ask.level for ask in each],
+        torch.cat([ask.context for ask in asks]),
+        [ask.network for ask in each],
     )
-    return x0.split([len(r.x) for r in requests])
+    return x0.split([len(ask.x) for ask in asks])
 
 
 def to_images(pixels: Tensor) -> list[Image.Image]:

@@ -9,13 +9,15 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from pipelines.prompt import parts
-from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, evaluations
+from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, Strength, evaluations
+from schedulers.ask import PROMPT
 from schedulers.level import CLEAN, on_path
 
 MAX_SEED = 2**32 - 1
@@ -91,6 +93,12 @@ class Recipe(BaseModel):
     )
     guidance_rule: str = Field(
         "cfg", title="Guidance rule", description="How prompt and negative prompt combine."
+    )
+    perturbation: Annotated[float, Field(ge=0, le=20)] = Field(
+        3.0,
+        title="Perturbation",
+        description="For PAG and SEG: how far from the perturbed network; 0 is plain guidance.",
+        json_schema_extra={"step": 0.1},
     )
     rescale: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0,
@@ -202,12 +210,16 @@ class Recipe(BaseModel):
         levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
         return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
 
+    def strength(self) -> Strength:
+        """How strongly its pictures are guided."""
+        low, high = self.guidance_low or 0.0, self.guidance_high or inf
+        return Strength(self.guidance, self.rescale, low, high, self.perturbation)
+
     def branches(self) -> int:
-        """How many texts each ask is answered for: the prompt alone, or with the negative prompt and more."""
+        """How many answers of the network each ask takes: for the prompt alone, or for more texts besides."""
         prompts = len(parts(self.prompt))
-        if self.guidance in (0, 1):
-            return prompts if self.guidance == 1 else 1
-        return prompts + len(GUIDANCE[self.guidance_rule].branches) - 1
+        asked = GUIDANCE[self.guidance_rule].asks(self.strength())
+        return sum(prompts if branch.text == PROMPT.text else 1 for branch in asked)
 
     def each(self) -> tuple[Self, ...]:
         """The single-picture recipes of this one: seed + k, count 1."""

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from schedulers.level import Level
+from schedulers.network import Network
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Denoise:
     x: Tensor
     level: Level
     context: Tensor
+    network: Network = "whole"
 
 
 @dataclass(frozen=True, eq=False)

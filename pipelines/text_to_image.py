@@ -1,7 +1,7 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from math import hypot, inf
+from math import hypot
 from typing import Any, TypeAlias
 
 from torch import Tensor
@@ -18,13 +18,12 @@ from schedulers import (
     Level,
     Sampler,
     SeededNoise,
-    Strength,
     evaluations,
     first_noise,
 )
 from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
-from schedulers.guidance.compose import branch_of, composed
+from schedulers.guidance.compose import composed, text_of
 
 
 def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
@@ -34,7 +33,8 @@ def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
 
 
 def check(recipe: Recipe, parts: Parts) -> None:
-    """What only the model knows: its size multiple, longest text and number of levels."""
+    """What only the model knows: its size multiple, longest text, number of levels and companion."""
+    rule = GUIDANCE[recipe.guidance_rule]
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
@@ -43,6 +43,10 @@ def check(recipe: Recipe, parts: Parts) -> None:
         got, limit = parts.tokens(text), parts.text_limit
         if got > limit:
             raise RecipeError(f"{field}: got {got - 2} words and word pieces; allowed: {limit - 2}.")
+    if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
+        others = ", ".join(name for name in GUIDANCE if name != rule.name)
+        told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
+        raise RecipeError(f"Guidance rule: {told}")
     try:
         SCHEDULES[recipe.schedule](parts.table, recipe.steps)
     except ValueError as error:
@@ -55,9 +59,9 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     levels = SCHEDULES[recipe.schedule](parts.table, recipe.steps)
     rule = GUIDANCE[recipe.guidance_rule]
     prompts = joined(recipe.prompt)
-    texts = {branch_of(k): part.text for k, part in enumerate(prompts)}
+    texts = {text_of(k): part.text for k, part in enumerate(prompts)}
     others = {"unconditional": recipe.negative, "empty": ""}
-    texts |= {branch: others[branch] for branch in rule.branches if branch != "conditional"}
+    texts |= {text: others[text] for text in (branch.text for branch in rule.branches) if text in others}
     rows: Tensor = yield EncodeText(tuple(texts.values()))  # (texts, L, D)
     contexts = {
         branch: row.expand(len(seeds), -1, -1)  # (B, L, D)
@@ -66,13 +70,11 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
-    low, high = recipe.guidance_low or 0.0, recipe.guidance_high or inf
-    strength = Strength(recipe.guidance, recipe.rescale, low, high)
     weights = [part.weight for part in prompts]
 
     def drawing(rows: slice) -> Drawing:
         """The pictures of ``rows``, guided on their own."""
-        single = rule.begin(strength, levels)
+        single = rule.begin(recipe.strength(), levels)
         noise = SeededNoise(seeds[rows], shape, parts.device)
         some = {branch: context[rows] for branch, context in contexts.items()}
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
@@ -138,4 +140,6 @@ def _guide(guiding: Guiding, contexts: Mapping[str, Tensor]) -> Generator[Reques
             branches = guiding.send(answers)  # type: ignore[arg-type]  # started by sending None
         except StopIteration as done:
             return done.value
-        answers = yield tuple(Denoise(e.x, e.level, contexts[e.branch]) for e in branches)
+        answers = yield tuple(
+            Denoise(e.x, e.level, contexts[e.branch.text], e.branch.network) for e in branches
+        )

@@ -2,11 +2,12 @@
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from torch import Tensor
 
 from schedulers.level import Level
+from schedulers.network import Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,13 +18,23 @@ class Ask:
     level: Level
 
 
+class Branch(NamedTuple):
+    """One way to ask the model: under which text, of which form."""
+
+    text: str  # "conditional", "conditional 2" ..., "unconditional", "empty"
+    network: Network = "whole"
+
+
+PROMPT, NEGATIVE, WORDLESS = Branch("conditional"), Branch("unconditional"), Branch("empty")
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluate:
-    """A guidance rule's question: one branch's estimate of x0. ``branch`` names the conditioning."""
+    """A guidance rule's question: one branch's estimate of x0."""
 
     x: Tensor
     level: Level
-    branch: str  # "conditional" or "unconditional"
+    branch: Branch
 
 
 Sampling: TypeAlias = Generator[Ask, Tensor, Tensor]

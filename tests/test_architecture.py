@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 # Room -> what it may import from the house, as module prefixes.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "schedulers": (),
-    "models": ("schedulers.level",),
+    "models": ("schedulers.level", "schedulers.network"),
     "adapters": ("models",),
     "pipelines": ("schedulers", "models", "adapters"),
     "engine": ("pipelines", "models", "adapters", "gallery", "schedulers.level"),

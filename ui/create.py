@@ -39,7 +39,13 @@ RESTARTED = (
     "if not, generate it again."
 )
 RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
-COSTLY = ("sampler", "steps", "guidance", "guidance_rule")  # they decide how often the model is asked
+COSTLY = (
+    "sampler",
+    "steps",
+    "guidance",
+    "guidance_rule",
+    "perturbation",
+)  # they decide how often the model is asked
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 Updates = dict[Block, Any]
@@ -122,7 +128,8 @@ class Create:
             form.make("rescale")
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_rule")
-                form.make("eta", placeholder="the sampler's own")
+                form.make("perturbation")
+            form.make("eta", placeholder="the sampler's own")
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_low", placeholder="to the end")
                 form.make("guidance_high", placeholder="at once")

@@ -64,9 +64,9 @@ def empty(line: str) -> str:
 def cost(recipe: Recipe) -> str:
     """What the settings cost: how often the model is asked for one picture."""
     asked = recipe.evaluations()
-    texts = {1: "the prompt alone", 2: "prompt and negative prompt"}.get(recipe.branches(), "three texts")
     times = {None: "As many evaluations as it needs", 1: "1 evaluation"}.get(asked, f"{asked} evaluations")
-    return f'<p class="hint">{times} of the model for a picture, each for {texts}.</p>'
+    passes = {1: "one pass"}.get(recipe.branches(), f"{recipe.branches()} passes")
+    return f'<p class="hint">{times} for a picture, each {passes} of the model.</p>'
 
 
 def caption(recipe: Recipe) -> str:

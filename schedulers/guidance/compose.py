@@ -5,19 +5,19 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from schedulers.ask import Evaluate, Guiding
+from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Evaluate, Guiding
 
 
-def branch_of(part: int) -> str:
-    """The name of the branch of prompt number ``part``."""
-    return "conditional" if part == 0 else f"conditional {part + 1}"
+def text_of(part: int) -> str:
+    """The name of the text of prompt number ``part``."""
+    return PROMPT.text if part == 0 else f"{PROMPT.text} {part + 1}"
 
 
 def composed(guiding: Guiding, weights: Sequence[float]) -> Guiding:
     """``guiding`` with its conditional estimate made of several: c = u + sum_i w_i (c_i - u).
 
-    Composable diffusion (arXiv:2206.01714, eq. 13) under any rule. Where no other branch is asked for, there
-    is no u to start from, and c is the weighted mean.
+    Composable diffusion (arXiv:2206.01714, eq. 13) under any rule and for every form of the network. Where no
+    other text is asked for, there is no u to start from, and c is the weighted mean.
     """
     if len(weights) == 1 and weights[0] == 1:
         return (yield from guiding)
@@ -27,19 +27,24 @@ def composed(guiding: Guiding, weights: Sequence[float]) -> Guiding:
             wanted = guiding.send(answers)  # type: ignore[arg-type]  # a generator is started by sending None
         except StopIteration as done:
             return done.value
-        others = tuple(e for e in wanted if e.branch != "conditional")
-        asked = next((e for e in wanted if e.branch == "conditional"), None)
-        parts = () if asked is None else tuple(_part(asked, k) for k in range(len(weights)))
-        made = yield (*parts, *others)
-        rest = dict(zip((e.branch for e in others), made[len(parts) :], strict=True))
-        if asked is not None:
-            base = rest.get("empty", rest.get("unconditional"))
-            rest["conditional"] = _together(made[: len(parts)], weights, base)
-        answers = tuple(rest[e.branch] for e in wanted)
+        asked = [_parts(e, len(weights)) if e.branch.text == PROMPT.text else (e,) for e in wanted]
+        made = yield tuple(one for each in asked for one in each)
+        split = _split(made, [len(each) for each in asked])
+        texts = {e.branch: each[0] for e, each in zip(wanted, split, strict=True)}
+        base = texts.get(WORDLESS, texts.get(NEGATIVE))
+        answers = tuple(
+            _together(each, weights, base) if e.branch.text == PROMPT.text else each[0]
+            for e, each in zip(wanted, split, strict=True)
+        )
 
 
-def _part(asked: Evaluate, part: int) -> Evaluate:
-    return replace(asked, branch=branch_of(part))
+def _parts(asked: Evaluate, count: int) -> tuple[Evaluate, ...]:
+    return tuple(replace(asked, branch=asked.branch._replace(text=text_of(k))) for k in range(count))
+
+
+def _split(made: Sequence[Tensor], counts: Sequence[int]) -> list[Sequence[Tensor]]:
+    rest = list(made)
+    return [[rest.pop(0) for _ in range(count)] for count in counts]
 
 
 def _together(parts: Sequence[Tensor], weights: Sequence[float], base: Tensor | None) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from schedulers.ask import Ask, Evaluate, Guiding
+from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Ask, Evaluate, Guiding
 from schedulers.guidance.rule import Guide, Strength, dot, rescale
 from schedulers.level import Level
 
@@ -15,7 +15,7 @@ def perp_neg(strength: Strength, levels: Sequence[Level]) -> Guide:
     """
 
     def guide(ask: Ask) -> Guiding:
-        wanted = ("conditional", "unconditional", "empty")
+        wanted = (PROMPT, NEGATIVE, WORDLESS)
         c, n, e = yield tuple(Evaluate(ask.x, ask.level, branch) for branch in wanted)
         main, against = c - e, n - e
         against = against - dot(against, main) / dot(main, main).clamp_min(1e-12) * main

@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 from torch import Tensor
 
-from schedulers.ask import Ask, Evaluate, Guiding
+from schedulers.ask import NEGATIVE, PROMPT, Ask, Branch, Evaluate, Guiding
 from schedulers.level import Level
+from schedulers.network import Network
 
 OVER = (1, 2, 3)  # the dimensions of one image in (B, C, h, w)
 
@@ -25,6 +26,7 @@ class Strength:
     rescale: float = 0.0
     low: float = 0.0
     high: float = math.inf
+    perturbation: float = 0.0  # how far from a perturbed network, for rules that ask one beside the texts
 
 
 Guide: TypeAlias = Callable[[Ask], Guiding]
@@ -42,40 +44,55 @@ class Rule:
     label: str
     help: str
     start: Callable[[Strength, Sequence[Level]], Guide]
-    branches: tuple[str, ...] = ("conditional", "unconditional")  # all it may ask for; the last is its origin
+    branches: tuple[Branch, ...] = (PROMPT, NEGATIVE)  # what guidance goes between; the last is its origin
+    perturbed: Network | None = None  # asked for the prompt beside them while there is a perturbation
+
+    def asks(self, strength: Strength) -> tuple[Branch, ...]:
+        """All that it asks within the interval. Guidance 1 is the prompt alone, guidance 0 the origin alone
+        (the negative prompt, or no words); a perturbation comes on top of either."""
+        match strength.guidance:
+            case 1:
+                wanted = (PROMPT,)
+            case 0:
+                wanted = self.branches[-1:]
+            case _:
+                wanted = self.branches
+        if self.perturbed is None or strength.perturbation == 0:
+            return wanted
+        return (
+            PROMPT,
+            *(branch for branch in wanted if branch != PROMPT),
+            PROMPT._replace(network=self.perturbed),
+        )
 
     def begin(self, strength: Strength, levels: Sequence[Level]) -> Guide:
         """The guide of one drawing, within the interval that ``strength`` allows.
 
-        Under every rule guidance 1 asks the prompt alone, guidance 0 the origin alone (the negative prompt,
-        or no words), and each is returned untouched.
+        A single branch is returned untouched.
         """
-        if strength.guidance in (0, 1):
-            only = "conditional" if strength.guidance == 1 else self.branches[-1]
-            return lambda ask: _alone(ask, only)
+        wanted = self.asks(strength)
+        if len(wanted) == 1:
+            return lambda ask: _alone(ask, wanted[0])
         guide = self.start(strength, levels)
 
         def limited(ask: Ask) -> Guiding:
             inside = strength.low < ask.level.ve_sigma <= strength.high
-            return guide(ask) if inside else _alone(ask, "conditional")
+            return guide(ask) if inside else _alone(ask, PROMPT)
 
         return limited
 
 
-def two_branches(strength: Strength, combine: Combine) -> Guide:
-    """Ask for prompt and negative prompt and combine them, then rescale."""
+def two_branches(strength: Strength, combine: Combine, origin: Branch = NEGATIVE) -> Guide:
+    """Ask for the prompt and the origin and combine them, then rescale."""
 
     def guide(ask: Ask) -> Guiding:
-        conditional, unconditional = yield (
-            Evaluate(ask.x, ask.level, "conditional"),
-            Evaluate(ask.x, ask.level, "unconditional"),
-        )
-        return rescale(combine(ask, conditional, unconditional), conditional, strength.rescale)
+        c, u = yield tuple(Evaluate(ask.x, ask.level, branch) for branch in (PROMPT, origin))
+        return rescale(combine(ask, c, u), c, strength.rescale)
 
     return guide
 
 
-def _alone(ask: Ask, branch: str) -> Guiding:
+def _alone(ask: Ask, branch: Branch) -> Guiding:
     (only,) = yield (Evaluate(ask.x, ask.level, branch),)
     return only
 

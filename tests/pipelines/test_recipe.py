@@ -143,6 +143,10 @@ def test_json_is_plain() -> None:
         ({"sampler": "seeds-3", "steps": 1}, 1, 2),
         ({"guidance": 1.0, "guidance_rule": "perp-neg"}, 20, 1),
         ({"guidance": 2.0, "guidance_rule": "perp-neg"}, 20, 3),
+        ({"guidance_rule": "pag"}, 20, 3),
+        ({"guidance_rule": "pag", "guidance": 1.0}, 20, 2),
+        ({"guidance_rule": "seg", "perturbation": 0.0}, 20, 2),
+        ({"guidance_rule": "pag", "prompt": "a AND b"}, 20, 5),
     ],
 )
 def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches: int) -> None:

@@ -7,19 +7,24 @@ import torch
 from torch import Tensor
 
 from schedulers import GUIDANCE, SAMPLERS, Level, Strength, solve
-from schedulers.ask import Ask
+from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Ask, Branch
 from schedulers.guidance import Guide
+from schedulers.guidance.autoguidance import WEAK
 from schedulers.guidance.rule import dot, rescale
 from schedulers.level import on_path
 from tests.schedulers.exact import Mixture, levels_between, uniform
 
 X = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(0))
-BRANCHES = {"conditional": X.sin(), "unconditional": X.cos() + 1, "empty": X / 2 - 0.3}
+CUT, BLURRED = (PROMPT._replace(network=network) for network in ("identity-attention", "mean-query"))
+BRANCHES = {
+    PROMPT: X.sin(), NEGATIVE: X.cos() + 1, WORDLESS: X / 2 - 0.3,
+    CUT: X.sin() * 0.8, BLURRED: X.sin() + 0.1, WEAK: X.sin() * 0.5 - 0.1,
+}  # fmt: skip
 LEVELS = [on_path("vp", s) for s in (4.0, 4 / 3, 0.5)] + [Level(1.0, 0.0)]
 AT = LEVELS[1]
 
 
-def send(guide: Guide, ask: Ask, branches: dict[str, Tensor] = BRANCHES) -> tuple[Tensor, list[str]]:
+def send(guide: Guide, ask: Ask, branches: dict[Branch, Tensor] = BRANCHES) -> tuple[Tensor, list[Branch]]:
     """The guided estimate, and which branches were asked for, in their order."""
     guiding = guide(ask)
     wanted = next(guiding)
@@ -29,8 +34,13 @@ def send(guide: Guide, ask: Ask, branches: dict[str, Tensor] = BRANCHES) -> tupl
     return done.value.value, [e.branch for e in wanted]
 
 
-def guided(guidance: float, phi: float = 0.0, rule: str = "cfg") -> tuple[Tensor, list[str]]:
+def guided(guidance: float, phi: float = 0.0, rule: str = "cfg") -> tuple[Tensor, list[Branch]]:
     return send(GUIDANCE[rule].begin(Strength(guidance, phi), LEVELS), Ask(X, AT))
+
+
+def perturbed(guidance: float, perturbation: float, rule: str) -> tuple[Tensor, list[Branch]]:
+    strength = Strength(guidance, perturbation=perturbation)
+    return send(GUIDANCE[rule].begin(strength, LEVELS), Ask(X, AT))
 
 
 @pytest.mark.parametrize("rule", GUIDANCE)
@@ -38,10 +48,43 @@ def test_a_rule_names_every_branch_that_it_asks_for(rule: str) -> None:
     assert set(guided(3.0, rule=rule)[1]) == set(GUIDANCE[rule].branches)
 
 
+@pytest.mark.parametrize("guidance", [0.0, 1.0, 3.0])
+@pytest.mark.parametrize("perturbation", [0.0, 2.0])
+@pytest.mark.parametrize("rule", GUIDANCE)
+def test_what_a_rule_says_that_it_asks_is_what_it_asks(
+    rule: str, perturbation: float, guidance: float
+) -> None:
+    strength = Strength(guidance, perturbation=perturbation)
+    assert sorted(perturbed(guidance, perturbation, rule)[1]) == sorted(GUIDANCE[rule].asks(strength))
+
+
+@pytest.mark.parametrize(("rule", "other"), [("pag", CUT), ("seg", BLURRED)])
+def test_a_perturbation_adds_the_way_from_the_perturbed_network(rule: str, other: Branch) -> None:
+    c, u, p = BRANCHES[PROMPT], BRANCHES[NEGATIVE], BRANCHES[other]
+    torch.testing.assert_close(perturbed(4.0, 3.0, rule)[0], u + 4 * (c - u) + 3 * (c - p))
+    torch.testing.assert_close(perturbed(0.0, 3.0, rule)[0], u + 3 * (c - p))
+    made, asked = perturbed(1.0, 3.0, rule)
+    torch.testing.assert_close(made, c + 3 * (c - p))
+    assert asked == [PROMPT, other]  # no negative prompt where it has no effect
+
+
+@pytest.mark.parametrize("rule", ["pag", "seg"])
+def test_without_a_perturbation_it_is_plain_guidance_bit_for_bit(rule: str) -> None:
+    made, asked = perturbed(4.0, 0.0, rule)
+    assert torch.equal(made, guided(4.0)[0]) and asked == [PROMPT, NEGATIVE]
+
+
+def test_autoguidance_goes_away_from_the_weak_model() -> None:
+    made, asked = guided(2.0, rule="autoguidance")
+    torch.testing.assert_close(made, 2 * BRANCHES[PROMPT] - BRANCHES[WEAK])
+    assert asked == [PROMPT, WEAK]
+    assert guided(0.0, rule="autoguidance")[0] is BRANCHES[WEAK]
+
+
 @pytest.mark.parametrize("rule", GUIDANCE)
 def test_guidance_one_is_the_prompt_untouched_under_every_rule(rule: str) -> None:
     made, asked = guided(1.0, phi=0.7, rule=rule)
-    assert asked == ["conditional"] and made is BRANCHES["conditional"]
+    assert asked == [PROMPT] and made is BRANCHES[PROMPT]
 
 
 @pytest.mark.parametrize("rule", GUIDANCE)
@@ -59,8 +102,8 @@ def test_no_image_sees_another(rule: str) -> None:
 def test_outside_its_interval_a_rule_asks_the_prompt_alone(low: float, high: float, inside: bool) -> None:
     level = Level(3.0, 4.0)  # VE sigma 4 / 3 to the bit
     made, asked = send(GUIDANCE["cfg"].begin(Strength(3.0, 0.0, low, high), LEVELS), Ask(X, level))
-    assert asked == (["conditional", "unconditional"] if inside else ["conditional"])
-    assert torch.equal(made, guided(3.0)[0]) if inside else made is BRANCHES["conditional"]
+    assert asked == ([PROMPT, NEGATIVE] if inside else [PROMPT])
+    assert torch.equal(made, guided(3.0)[0]) if inside else made is BRANCHES[PROMPT]
 
 
 def test_cfg_pp_is_guided_x0_with_unguided_noise() -> None:
@@ -72,7 +115,7 @@ def test_cfg_pp_is_guided_x0_with_unguided_noise() -> None:
     next(step)
     with pytest.raises(StopIteration) as done:
         step.send(made)
-    c, u = BRANCHES["conditional"], BRANCHES["unconditional"]
+    c, u = BRANCHES[PROMPT], BRANCHES[NEGATIVE]
     paper = b.alpha * (u + strength / 12.5 * (c - u)) + b.sigma * (X - a.alpha * u) / a.sigma
     torch.testing.assert_close(done.value.value, paper)
 
@@ -86,7 +129,7 @@ def test_a_rule_answers_at_the_last_level_too(rule: str) -> None:
 
 def test_apg_adds_nothing_along_the_conditional_estimate() -> None:
     made, _ = guided(9.0, rule="apg")
-    c = BRANCHES["conditional"]
+    c = BRANCHES[PROMPT]
     torch.testing.assert_close(dot(made - c, c), torch.zeros(3, 1, 1, 1), atol=1e-4, rtol=0)
     length = ((made - c) / 8).square().mean((1, 2, 3)).sqrt()
     assert (length <= 15 / 128 + 1e-6).all()
@@ -97,7 +140,7 @@ def test_apg_takes_part_of_the_last_difference_away() -> None:
     small = {name: branch / 100 for name, branch in BRANCHES.items()}
     first, _ = send(guide, Ask(X, LEVELS[0]), small)
     second, _ = send(guide, Ask(X, LEVELS[1]), small)
-    c = small["conditional"]
+    c = small[PROMPT]
     torch.testing.assert_close(second - c, (first - c) / 2)  # d - d / 2
     fresh, _ = send(GUIDANCE["apg"].begin(Strength(3.0), LEVELS), Ask(X, LEVELS[1]), small)
     assert torch.equal(fresh, first)  # what one drawing carries, another does not see
@@ -107,7 +150,7 @@ def test_cfg_zero_scales_the_unconditional_velocity_to_the_nearest() -> None:
     alpha, sigma = AT
     made, _ = guided(4.0, rule="cfg-zero")
     v, v_c, v_u = ((X - (alpha + sigma) * x0) / sigma for x0 in
-                   (made, BRANCHES["conditional"], BRANCHES["unconditional"]))  # fmt: skip
+                   (made, BRANCHES[PROMPT], BRANCHES[NEGATIVE]))  # fmt: skip
     scale = dot(v_c, v_u) / dot(v_u, v_u)
     torch.testing.assert_close(v, scale * v_u + 4 * (v_c - scale * v_u), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(dot(v_c - scale * v_u, v_u), torch.zeros(3, 1, 1, 1), atol=1e-4, rtol=0)
@@ -124,7 +167,7 @@ def test_cfg_zero_stands_still_in_the_first_step_of_a_flow() -> None:
 def test_dynamic_thresholding_keeps_the_range_of_the_prompt() -> None:
     made, _ = guided(15.0, rule="dynamic")
     plain, _ = guided(15.0)
-    c = BRANCHES["conditional"]
+    c = BRANCHES[PROMPT]
 
     def reach(x: Tensor) -> Tensor:
         return torch.quantile((x - x.mean((2, 3), keepdim=True)).abs().flatten(2), 0.995, dim=2)
@@ -134,15 +177,15 @@ def test_dynamic_thresholding_keeps_the_range_of_the_prompt() -> None:
 
 
 def test_dynamic_thresholding_within_the_range_is_plain_guidance() -> None:
-    narrow = BRANCHES | {"unconditional": BRANCHES["conditional"] * 1.5}
+    narrow = BRANCHES | {NEGATIVE: BRANCHES[PROMPT] * 1.5}
     made, _ = send(GUIDANCE["dynamic"].begin(Strength(1.5), LEVELS), Ask(X, AT), narrow)
     plain, _ = send(GUIDANCE["cfg"].begin(Strength(1.5), LEVELS), Ask(X, AT), narrow)
     torch.testing.assert_close(made, plain)
 
 
 def test_perp_neg_leaves_what_prompt_and_negative_share() -> None:
-    c, e = BRANCHES["conditional"], BRANCHES["empty"]
-    same = BRANCHES | {"unconditional": e + 0.8 * (c - e)}  # a negative prompt along the prompt
+    c, e = BRANCHES[PROMPT], BRANCHES[WORDLESS]
+    same = BRANCHES | {NEGATIVE: e + 0.8 * (c - e)}  # a negative prompt along the prompt
     made, _ = send(GUIDANCE["perp-neg"].begin(Strength(4.0), LEVELS), Ask(X, AT), same)
     torch.testing.assert_close(made, e + 4 * (c - e), rtol=1e-4, atol=1e-4)
     plain, _ = guided(4.0, rule="perp-neg")
@@ -169,8 +212,8 @@ def test_guidance_on_two_gaussians_is_their_tilted_product() -> None:
     assert found == pytest.approx(size(0.1) / size(10.0), rel=1e-4)
 
 
-@pytest.mark.parametrize(("guidance", "branch"), [(1.0, "conditional"), (0.0, "unconditional")])
-def test_one_branch_alone_is_asked_alone_and_returned_untouched(guidance: float, branch: str) -> None:
+@pytest.mark.parametrize(("guidance", "branch"), [(1.0, PROMPT), (0.0, NEGATIVE)])
+def test_one_branch_alone_is_asked_alone_and_returned_untouched(guidance: float, branch: Branch) -> None:
     made, asked = guided(guidance, phi=0.7)
     assert asked == [branch]
     assert made is BRANCHES[branch]
@@ -178,13 +221,13 @@ def test_one_branch_alone_is_asked_alone_and_returned_untouched(guidance: float,
 
 def test_both_branches_come_in_one_request_and_are_extrapolated() -> None:
     made, asked = guided(3.0)
-    assert asked == ["conditional", "unconditional"]
-    torch.testing.assert_close(made, 3 * BRANCHES["conditional"] - 2 * BRANCHES["unconditional"])
+    assert asked == [PROMPT, NEGATIVE]
+    torch.testing.assert_close(made, 3 * BRANCHES[PROMPT] - 2 * BRANCHES[NEGATIVE])
 
 
 def test_full_rescale_restores_each_images_own_deviation() -> None:
     made, _ = guided(7.0, phi=1.0)
-    torch.testing.assert_close(made.std((1, 2, 3)), BRANCHES["conditional"].std((1, 2, 3)))
+    torch.testing.assert_close(made.std((1, 2, 3)), BRANCHES[PROMPT].std((1, 2, 3)))
     half, _ = guided(7.0, phi=0.5)
     torch.testing.assert_close(half, (made + guided(7.0)[0]) / 2)
 
