@@ -123,7 +123,7 @@ def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
         return
     failed = False
     for index, image in job.finished.items():
-        single, file = job.recipe.each()[index], files[index]
+        single, file = job.made(index), files[index]
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_picture(image, single, file)

@@ -155,7 +155,7 @@ class Engine:
                 self._ended.popitem(last=False)
 
     def _finish(self, picture: Picture, pixels: Tensor) -> None:
-        self._saver.submit(self._save, picture.job, picture.index, picture.recipe, pixels)
+        self._saver.submit(self._save, picture.job, picture.index, picture.made, pixels)
 
     def _save(self, job: Job, index: int, recipe: Recipe, pixels: Tensor) -> None:
         """Keep one picture; the last of a job ends it. Runs in the saver's thread."""
@@ -166,5 +166,5 @@ class Engine:
             self._end(job, saving_failed(error))
             self._nudge()  # the worker drops the job's other pictures
             return
-        if job.keep(index, entry):
+        if job.keep(index, entry, recipe):
             self._end(job, Done(job.entries))

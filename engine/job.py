@@ -39,6 +39,7 @@ class Job:
         self._followers = 0
         self._cancelled = False
         self._entries: dict[int, Any] = {}
+        self._made: dict[int, Recipe] = {}
         self.begun = 0  # pictures that were started; the worker's
 
     @property
@@ -61,6 +62,11 @@ class Job:
         """``entries`` by the number of the picture, from 0; a later one may be finished first."""
         with self._changed:
             return {k: self._entries[k] for k in sorted(self._entries)}
+
+    def made(self, index: int) -> Recipe:
+        """The recipe of finished picture ``index``, with the noise levels it was made with."""
+        with self._changed:
+            return self._made[index]
 
     @property
     def ended(self) -> bool:
@@ -132,10 +138,11 @@ class Job:
             self._changed.notify_all()
             return True
 
-    def keep(self, index: int, entry: Any) -> bool:
-        """Add finished picture ``index``; returns whether it was the last one."""
+    def keep(self, index: int, entry: Any, made: Recipe) -> bool:
+        """Add finished picture ``index`` and its resolved recipe; returns whether it was the last one."""
         with self._changed:
             self._entries[index] = entry
+            self._made[index] = made
             return len(self._entries) == self.recipe.count
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from engine.batch import NotFinite
 from engine.job import Job
 from engine.shelf import Loaded
+from pipelines import resolved
 from pipelines.recipe import Recipe
 from pipelines.requests import Decode, Denoise, EncodeText, Step
 
@@ -26,6 +27,7 @@ class Picture:
 
     def __post_init__(self) -> None:
         self._pipeline = self.model.pipeline(self.recipe)
+        self.made = resolved(self.recipe, self.model.parts)  # what is kept beside the picture
         self.asks: tuple[Denoise, ...] = ()
         self.step = 0
         self.of = self.recipe.steps

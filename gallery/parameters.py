@@ -49,10 +49,12 @@ _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "CFG scale": ("guidance", float),
     "Seed": ("seed", int),
     "Guidance rescale": ("rescale", float),
+    "Perturbation": ("perturbation", float),
     "Guidance low sigma": ("guidance_low", float),
     "Guidance high sigma": ("guidance_high", float),
     "Eta": ("eta", float),
 }
+_TEXTS = {"Model": "model", "Guidance rule": "guidance_rule", "Custom sigmas": "sigmas"}
 _NEGATIVE = "Negative prompt:"
 _SILENT = {"Version", "Model hash"}  # they decide nothing
 # Keys are bounded so that no text, however made, takes quadratic time.
@@ -74,6 +76,10 @@ def write(recipe: Recipe) -> str:
         pairs.append(("Guidance rescale", f"{recipe.rescale:g}"))
     if recipe.guidance_rule != "cfg":
         pairs.append(("Guidance rule", recipe.guidance_rule))
+    if recipe.perturbation != Recipe.model_fields["perturbation"].default:
+        pairs.append(("Perturbation", f"{recipe.perturbation:g}"))
+    if recipe.sigmas:
+        pairs.append(("Custom sigmas", recipe.sigmas))
     for key in ("Guidance low sigma", "Guidance high sigma", "Eta"):
         value = getattr(recipe, _NUMBERS[key][0])
         if value is not None:
@@ -120,8 +126,8 @@ def _value(key: str, text: str) -> dict[str, Any] | None:
     if key == "Schedule type":
         name = _named(SCHEDULE_NAMES, text)
         return {"schedule": name} if name else None
-    if key in ("Model", "Guidance rule"):
-        return {"model" if key == "Model" else "guidance_rule": text}
+    if key in _TEXTS:
+        return {_TEXTS[key]: text}
     return {} if key in _SILENT else None
 
 

@@ -11,13 +11,19 @@ def read_defaults(folder: Path) -> tuple[tuple[int, int], dict[str, Any]]:
     From its ``atelier.json``; without one, the size is the U-Net's times the VAE's scale, and all there is to
     say. Raises ``OSError``, or ``ValueError``, ``KeyError`` or ``TypeError`` where the files do not say it.
     """
-    extra = read_json(folder / "atelier.json") if (folder / "atelier.json").exists() else {}
+    extra = read_extra(folder)
     if "native_size" in extra:
         width, height = extra["native_size"]
     else:
         blocks = read_json(folder / "vae" / "config.json")["block_out_channels"]
         width = height = read_json(folder / "unet" / "config.json")["sample_size"] * 2 ** (len(blocks) - 1)
     return (width, height), {"width": width, "height": height} | dict(extra.get("defaults", {}))
+
+
+def read_extra(folder: Path) -> dict[str, Any]:
+    """What ``atelier.json`` of a model's folder says; nothing where there is none."""
+    file = folder / "atelier.json"
+    return read_json(file) if file.exists() else {}
 
 
 def read_json(file: Path) -> dict[str, Any]:

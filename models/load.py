@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from models.defaults import read_defaults, read_json
+from models.defaults import read_defaults, read_extra, read_json
 from models.hardware import best_device, best_dtype
 from models.parts import Parts
 from models.perturbed import make_perturbable
@@ -131,7 +131,9 @@ def _load_folder(
         family=family,
         folder=folder,
         files=_files(folder),
-        parametrisation=read_scheduler(read_json(folder / "scheduler" / "scheduler_config.json")),
+        parametrisation=read_scheduler(
+            read_json(folder / "scheduler" / "scheduler_config.json"), read_extra(folder).get("sigmas", ())
+        ),
         native_size=native_size,
         defaults=defaults,
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),

@@ -4,7 +4,8 @@ Diffusers' scheduler classes are not used: their config is plain numbers. Knows 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,8 +24,12 @@ SPACINGS: dict[str, Spacing] = {"leading": "leading", "linspace": "linspace", "t
 LEADING_BY_DEFAULT = ("DDIMScheduler", "PNDMScheduler", "DDPMScheduler")
 
 
-def read_scheduler(config: Mapping[str, Any]) -> Parametrisation:
-    """From scheduler_config.json. Raises ``ValueError`` naming the setting that is not understood."""
+def read_scheduler(config: Mapping[str, Any], fitted: Sequence[object] = ()) -> Parametrisation:
+    """From scheduler_config.json, and the VE sigmas that were fitted to the model.
+
+    Raises ``ValueError`` naming the setting that is not understood.
+    """
+    sigmas = _falling(fitted)
     flow = config.get("_class_name") == "FlowMatchEulerDiscreteScheduler"
     prediction = _choice(config, "prediction_type", PREDICTIONS, "flow_prediction" if flow else "epsilon")
     by_class = "leading" if config.get("_class_name") in LEADING_BY_DEFAULT else "linspace"
@@ -32,11 +37,19 @@ def read_scheduler(config: Mapping[str, Any]) -> Parametrisation:
     if prediction == "flow":
         if config.get("shift", 1.0) != 1.0 or config.get("use_dynamic_shifting"):
             raise ValueError(f"scheduler: got shift {config.get('shift')}; allowed: flow without a shift.")
-        return Parametrisation(prediction, Table(_flow_levels(config), "flow", spacing))
+        return Parametrisation(prediction, Table(_flow_levels(config), "flow", spacing, 0, sigmas))
     levels = tuple(Level(math.sqrt(a), math.sqrt(1 - a)) for a in _alpha_bars(config))
     if prediction == "epsilon" and levels[-1].alpha == 0:
         raise ValueError("scheduler: an epsilon network says nothing about x0 at zero terminal SNR.")
-    return Parametrisation(prediction, Table(levels, "vp", spacing, int(config.get("steps_offset", 0))))
+    offset = int(config.get("steps_offset", 0))
+    return Parametrisation(prediction, Table(levels, "vp", spacing, offset, sigmas))
+
+
+def _falling(sigmas: Sequence[object]) -> tuple[float, ...]:
+    numbers = [float(s) for s in sigmas if isinstance(s, int | float) and 0 < s < math.inf]
+    if len(numbers) != len(sigmas) or any(a <= b for a, b in pairwise(numbers)):
+        raise ValueError(f"sigmas: got {list(sigmas)}; allowed: numbers that fall towards 0.")
+    return tuple(numbers)
 
 
 def _flow_levels(config: Mapping[str, Any]) -> tuple[Level, ...]:

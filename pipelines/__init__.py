@@ -2,6 +2,7 @@
 
 from pipelines.draw import answer, draw, to_images
 from pipelines.recipe import Recipe, RecipeError, random_seed
-from pipelines.text_to_image import check, text_to_image
+from pipelines.text_to_image import check, resolved, text_to_image
 
-__all__ = ["Recipe", "RecipeError", "answer", "check", "draw", "random_seed", "text_to_image", "to_images"]
+__all__ = ["Recipe", "RecipeError", "answer", "check", "draw", "random_seed", "resolved", "text_to_image",
+           "to_images"]  # fmt: skip

@@ -9,16 +9,37 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from math import inf
 from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from pipelines.prompt import parts
-from schedulers import GUIDANCE, SAMPLERS, SCHEDULES, Strength, evaluations
+from schedulers import (
+    GUIDANCE,
+    SAMPLERS,
+    SCHEDULES,
+    Level,
+    Schedule,
+    Strength,
+    Table,
+    custom,
+    evaluations,
+    read_sigmas,
+)
 from schedulers.ask import PROMPT
 from schedulers.level import CLEAN, on_path
+from schedulers.levels import Unsuited
 
 MAX_SEED = 2**32 - 1
 OF_MODEL = (
@@ -29,6 +50,10 @@ OF_MODEL = (
     "width",
     "height",
 )  # a model may have its own defaults
+NOT_CHOSEN = {  # field -> what is allowed: the fields that nobody fills in
+    "version": "1 (this studio reads no other)",
+    "levels": "pairs (alpha, sigma) of numbers, or none",
+}
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
 
@@ -52,6 +77,13 @@ CHOICES: dict[str, Mapping[str, Choice]] = {
 
 class RecipeError(ValueError):
     """A value of a recipe is not allowed. The message names the field, what was got and what is allowed."""
+
+
+def _frozen(levels: object) -> object:
+    """JSON knows lists only."""
+    if not isinstance(levels, list):
+        return levels
+    return tuple(tuple(level) if isinstance(level, list) else level for level in levels)
 
 
 class Recipe(BaseModel):
@@ -78,6 +110,11 @@ class Recipe(BaseModel):
     )
     schedule: str = Field(
         "model", title="Schedule", description="How the noise levels of the steps are spaced."
+    )
+    sigmas: Annotated[str, Field(max_length=2000)] = Field(
+        "",
+        title="Custom sigmas",
+        description="Noise levels in place of the schedule's, falling; inf is the model's noisiest.",
     )
     steps: Annotated[int, Field(ge=1, le=150)] = Field(
         20,
@@ -149,6 +186,12 @@ class Recipe(BaseModel):
         json_schema_extra={"step": 1},
     )
 
+    levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
+        None,
+        title="Resolved levels",
+        description="(alpha, sigma) of each step as it was made, whatever the schedule comes to mean.",
+    )
+
     @field_validator("sampler", "schedule", "guidance_rule")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
@@ -158,6 +201,29 @@ class Recipe(BaseModel):
     @classmethod
     def _joined(cls, value: str) -> str:
         parts(value)
+        return value
+
+    @field_validator("sigmas")
+    @classmethod
+    def _falling(cls, value: str) -> str:
+        if value.strip():
+            read_sigmas(value)
+        return value
+
+    @field_validator("levels")
+    @classmethod
+    def _resolved(
+        cls, value: tuple[tuple[float, float], ...] | None, info: ValidationInfo
+    ) -> tuple[tuple[float, float], ...] | None:
+        if value is None:
+            return None
+        steps = info.data.get("steps")
+        if steps is not None and len(value) != steps + 1:
+            raise ValueError(f"got {len(value)}; allowed: {steps + 1}, one more than Steps, or none.")
+        if any(alpha < 0 or sigma < 0 or alpha + sigma == 0 for alpha, sigma in value):
+            raise ValueError("got a level that is neither picture nor noise; allowed: numbers from 0 on.")
+        if any(Level(*a).ve_sigma <= Level(*b).ve_sigma for a, b in pairwise(value)):
+            raise ValueError("got levels whose noise does not fall; allowed: less noise at every step.")
         return value
 
     @field_validator("guidance_high")
@@ -209,6 +275,26 @@ class Recipe(BaseModel):
             return None
         levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
         return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
+
+    def path(self, table: Table) -> list[Level]:
+        """The noise levels of its steps with the model of ``table``; those it was made with if it knows.
+
+        Raises ``RecipeError`` where the model does not have them.
+        """
+        if self.levels is not None:
+            if len(self.levels) != self.steps + 1:  # a copy with other steps
+                raise RecipeError(
+                    f"Resolved levels: got {len(self.levels)}; allowed: {self.steps + 1}, or none."
+                )
+            return [Level(*level) for level in self.levels]
+        typed = bool(self.sigmas.strip())
+        schedule: Schedule = custom(read_sigmas(self.sigmas)) if typed else SCHEDULES[self.schedule]
+        try:
+            return schedule(table, self.steps)
+        except Unsuited as error:
+            raise RecipeError(f"{'Custom sigmas' if typed else 'Schedule'}: {error}") from None
+        except ValueError as error:
+            raise RecipeError(f"Steps: {error}") from None
 
     def strength(self) -> Strength:
         """How strongly its pictures are guided."""
@@ -264,8 +350,8 @@ class FieldSpec:
 
 
 def fields() -> list[FieldSpec]:
-    """Every field of the recipe but its version, in the order of its declaration."""
-    return [_spec(name) for name in Recipe.model_fields if name != "version"]
+    """Every field of the recipe that somebody chooses, in the order of its declaration."""
+    return [_spec(name) for name in Recipe.model_fields if name not in NOT_CHOSEN]
 
 
 @cache
@@ -299,15 +385,18 @@ def _one_of(value: str, table: Mapping[str, Choice]) -> str:
 def _sentence(error: ErrorDetails) -> str:
     """One sentence for a person: the field's label, what was got, what is allowed."""
     name = str(error["loc"][0]) if error["loc"] else ""
-    if name == "version":
-        return f"Recipe version: got {_short(error['input'])}; allowed: 1 (this studio reads no other)."
+    ours = error["type"] == "value_error"  # it says what was got and what is allowed
+    if name in NOT_CHOSEN and not ours:
+        return (
+            f"{Recipe.model_fields[name].title}: got {_short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
+        )
     if name not in Recipe.model_fields:
         allowed = ", ".join(Recipe.model_fields)
         return f"Recipe: got the unknown setting {_short(name)}; allowed: {allowed}." if name else (
             f"Recipe: got {_short(error['input'])}; allowed: a JSON object of settings.")  # fmt: skip
+    if ours:
+        return f"{Recipe.model_fields[name].title}: {error['msg'].removeprefix('Value error, ')}"
     spec = _spec(name)
-    if error["type"] == "value_error":  # ours: it says what was got and what is allowed
-        return f"{spec.label}: {error['msg'].removeprefix('Value error, ')}"
     return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
 
 

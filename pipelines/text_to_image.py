@@ -14,7 +14,6 @@ from pipelines.side_by_side import Drawing, side_by_side
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
-    SCHEDULES,
     Level,
     Sampler,
     SeededNoise,
@@ -47,16 +46,19 @@ def check(recipe: Recipe, parts: Parts) -> None:
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
         raise RecipeError(f"Guidance rule: {told}")
-    try:
-        SCHEDULES[recipe.schedule](parts.table, recipe.steps)
-    except ValueError as error:
-        raise RecipeError(f"Steps: {error}") from None
+    recipe.path(parts.table)
+
+
+def resolved(recipe: Recipe, parts: Parts) -> Recipe:
+    """``recipe`` with the noise levels that its steps have with this model. Raises ``RecipeError``."""
+    path = recipe.path(parts.table)
+    return recipe.model_copy(update={"levels": tuple((level.alpha, level.sigma) for level in path)})
 
 
 def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     seeds = tuple(each.seed for each in recipe.each())
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
-    levels = SCHEDULES[recipe.schedule](parts.table, recipe.steps)
+    levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
     prompts = joined(recipe.prompt)
     texts = {text_of(k): part.text for k, part in enumerate(prompts)}

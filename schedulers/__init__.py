@@ -2,12 +2,12 @@
 
 from schedulers.guidance import GUIDANCE, Rule, Strength
 from schedulers.level import Level, Table, move
-from schedulers.levels import SCHEDULES, Schedule
+from schedulers.levels import SCHEDULES, Schedule, custom, read_sigmas
 from schedulers.noise import Noise, SeededNoise, first_noise
 from schedulers.samplers import SAMPLERS, Sampler
 from schedulers.solve import evaluations, invert, solve
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "Level", "Noise", "Rule", "Sampler", "Schedule", "SeededNoise",
-    "Strength", "Table", "evaluations", "first_noise", "invert", "move", "solve",
+    "Strength", "Table", "custom", "evaluations", "first_noise", "invert", "move", "read_sigmas", "solve",
 ]  # fmt: skip

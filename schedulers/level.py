@@ -71,6 +71,15 @@ class Table:
     path: Path = "vp"
     spacing: Spacing = "trailing"
     offset: int = 0  # added to each timestep of "leading" spacing
+    fitted: tuple[
+        float, ...
+    ] = ()  # VE sigmas that were found to suit this very model after its noisiest level
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest finite VE sigma above 0."""
+        sigmas = [level.ve_sigma for level in self.levels if level.alpha > 0 and level.sigma > 0]
+        return min(sigmas), max(sigmas)
 
 
 def finite(a: Level, b: Level) -> bool:

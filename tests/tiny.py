@@ -46,6 +46,7 @@ def write_tiny(folder: Path, **scheduler: object) -> Path:
         safety_checker=None, feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     pipeline.save_pretrained(folder, safe_serialization=True)
+    (folder / "atelier.json").write_text(json.dumps({"sigmas": [5.0, 1.0, 0.2]}), "utf-8")
     return folder
 
 

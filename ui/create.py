@@ -125,6 +125,7 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("sampler")
                 form.make("schedule")
+            form.make("sigmas", placeholder="the schedule's", max_lines=2)
             form.make("rescale")
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_rule")

@@ -84,7 +84,7 @@ class Form:
 
     def filled(self, recipe: Recipe) -> dict[str, Any]:
         """Values that make the components show ``recipe``; a model that is not here is left out."""
-        values = recipe.model_dump(exclude={"version"})
+        values = recipe.model_dump(exclude={"version", "levels"})
         for name in (name for name in self._made if self._specs[name].optional):
             values[name] = "" if values[name] is None else f"{values[name]:g}"
         if recipe.model not in self._models:

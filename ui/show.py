@@ -3,6 +3,7 @@
 from base64 import b64encode
 from html import escape
 from io import BytesIO
+from math import inf
 
 from PIL import Image
 
@@ -96,6 +97,9 @@ def details(entry: Entry) -> str:
         for spec in fields()
         if spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
     ]
+    if recipe.levels is not None:
+        sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
+        rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
     words = escape(recipe.prompt) or "<i>(no prompt)</i>"
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'

@@ -1,7 +1,8 @@
 """Every way to space the noise levels, by name: one file here and one line in the table adds one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from schedulers.level import Level, Table
@@ -12,9 +13,10 @@ from schedulers.levels.flow import flow_shift, linear_quadratic
 from schedulers.levels.karras import karras
 from schedulers.levels.kl_optimal import kl_optimal
 from schedulers.levels.polyexponential import polyexponential
+from schedulers.levels.through import Unsuited, fitted, read_sigmas, through
 from schedulers.levels.timesteps import model, sgm_uniform, simple, trailing
 
-__all__ = ["SCHEDULES", "Schedule"]
+__all__ = ["SCHEDULES", "Unsuited", "Schedule", "custom", "read_sigmas"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,13 @@ _ALL = (
     Schedule("linear-quadratic", "Linear-quadratic", "Half of the steps near pure noise; for flow models.",
              linear_quadratic),
     Schedule("flow-shift", "Flow shift 3", "Flow models' even steps, moved towards noise.", flow_shift),
+    Schedule("fitted", "Fitted to this model", "A table searched for the very model, if it has one.", fitted),
     Schedule("ays-sd15", "Align Your Steps (SD 1.5)", "Ten steps made for that model.", ays_sd15),
     Schedule("ays-sdxl", "Align Your Steps (SDXL)", "Ten steps made for that model.", ays_sdxl),
 )  # fmt: skip
 SCHEDULES: dict[str, Schedule] = {s.name: s for s in _ALL}
+
+
+def custom(sigmas: Sequence[float]) -> Schedule:
+    """The schedule through VE sigmas of one's own (see ``read_sigmas``)."""
+    return Schedule("custom", "Custom", "Noise levels of your own.", partial(through, sigmas))

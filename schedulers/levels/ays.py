@@ -1,9 +1,8 @@
 """The tables of Align Your Steps."""
 
-import math
-
 from schedulers.level import Level, Table
 from schedulers.levels.ramp import ramp
+from schedulers.levels.through import at
 
 # VE sigmas of ten steps, optimised for each model (arXiv:2404.14507, app. B).
 SD15 = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152)
@@ -21,10 +20,4 @@ def ays_sdxl(table: Table, steps: int) -> list[Level]:
 
 
 def _between(nodes: tuple[float, ...], table: Table, steps: int) -> list[Level]:
-    def curve(high: float, low: float, u: float) -> float:
-        at = u * (len(nodes) - 1)
-        k = min(int(at), len(nodes) - 2)
-        log = math.log(nodes[k]) + (at - k) * math.log(nodes[k + 1] / nodes[k])
-        return math.exp(log)
-
-    return ramp(table, steps, curve)
+    return ramp(table, steps, lambda high, low, u: at(nodes, u))

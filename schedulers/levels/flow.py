@@ -29,7 +29,6 @@ def linear_quadratic(table: Table, steps: int) -> list[Level]:
 
 def _on(table: Table, noise: Sequence[float]) -> list[Level]:
     """The levels at ``noise`` of the way from the table's smallest flow sigma (0) to its largest (1)."""
-    sigmas = [level.ve_sigma for level in table.levels if level.alpha > 0 and level.sigma > 0]
-    low, high = (s / (1 + s) for s in (min(sigmas), max(sigmas)))
+    low, high = (s / (1 + s) for s in table.ends)
     between = [low + share * (high - low) for share in noise[1:]]
     return [table.levels[-1], *(on_path(table.path, f / (1 - f)) for f in between), CLEAN]

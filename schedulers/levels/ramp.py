@@ -11,7 +11,6 @@ def ramp(table: Table, steps: int, curve: Callable[[float, float, float], float]
     ``high`` and ``low`` are the table's largest and smallest finite VE sigma. The first level is the table's
     own last one, also when that is pure noise (zero terminal SNR), where VE sigma is infinite.
     """
-    sigmas = [level.ve_sigma for level in table.levels if level.alpha > 0 and level.sigma > 0]
-    low, high = min(sigmas), max(sigmas)
+    low, high = table.ends
     inner = [curve(high, low, i / (steps - 1)) for i in range(1, steps)]
     return [table.levels[-1], *(on_path(table.path, s) for s in inner), CLEAN]

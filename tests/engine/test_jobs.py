@@ -14,7 +14,7 @@ from engine import Cancelled, Done, Engine, Event, Failed, JobCancelled, JobFail
 from engine.job import Job
 from gallery import Gallery, read_recipe
 from models import Parts
-from pipelines import Recipe, RecipeError
+from pipelines import Recipe, RecipeError, resolved
 from tests.engine.conftest import Network
 
 
@@ -237,7 +237,9 @@ def test_every_picture_is_in_the_gallery_before_done(
         entries = gallery.jobs[0].result(30)
     assert gallery.ended_before == [False] * 3
     assert [entry.recipe.seed for entry in entries] == [40, 41, 42]
-    assert [read_recipe(entry.path) for entry in entries] == list(a_recipe(count=3, seed=40).each())
+    kept = [read_recipe(entry.path) for entry in entries]
+    assert kept == [resolved(each, tiny) for each in a_recipe(count=3, seed=40).each()]
+    assert kept[0].levels is not None
     assert {entry.id for entry in gallery.find()} == {entry.id for entry in entries}
     gallery.close()
 

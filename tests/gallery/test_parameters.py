@@ -71,6 +71,8 @@ recipes = st.builds(
     rescale=st.integers(0, 20).map(lambda twentieths: twentieths / 20),
     width=st.integers(8, 64).map(lambda eights: eights * 8),
     height=st.integers(8, 64).map(lambda eights: eights * 8),
+    perturbation=st.integers(0, 200).map(lambda tenths: tenths / 10),
+    sigmas=st.sampled_from(["", "14.6, 7, 1.5", "inf 3 1 0"]),
     seed=st.integers(0, 2**32 - 1),
 )
 

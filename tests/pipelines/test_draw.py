@@ -12,7 +12,7 @@ from torch import Tensor
 from models import Parts, load
 from models.load import STARTER
 from models.torchvision_guard import guard_torchvision
-from pipelines import Recipe, RecipeError, answer, check, draw, text_to_image, to_images
+from pipelines import Recipe, RecipeError, answer, check, draw, resolved, text_to_image, to_images
 from pipelines.requests import Decode, EncodeText, Request, Step
 from schedulers import SAMPLERS, SCHEDULES, evaluations, first_noise
 from tests.tiny import write_tiny
@@ -163,3 +163,24 @@ def test_more_steps_than_the_model_has_levels_are_refused(tiny: Parts) -> None:
     short = replace(tiny, parametrisation=replace(tiny.parametrisation, table=table))
     with pytest.raises(RecipeError, match="Steps: got 20; allowed: from 1 to 10 steps"):
         check(Recipe(steps=20, **SMALL), short)
+
+
+def test_a_resolved_recipe_draws_the_same_whatever_its_schedule_is_called(tiny: Parts) -> None:
+    recipe = Recipe(prompt="a cat", steps=3, schedule="karras", width=64, height=64)
+    [picture] = draw(recipe, tiny)
+    kept = Recipe.from_json(resolved(recipe, tiny).to_json())
+    renamed = kept.model_copy(
+        update={"schedule": "exponential"}
+    )  # as if the name had come to mean another one
+    assert draw(renamed, tiny)[0].tobytes() == picture.tobytes()
+    assert draw(recipe.model_copy(update={"schedule": "exponential"}), tiny)[0].tobytes() != picture.tobytes()
+
+
+def test_typed_sigmas_take_the_place_of_the_schedule(tiny: Parts) -> None:
+    recipe = Recipe(prompt="a cat", steps=3, width=64, height=64)
+    levels = resolved(recipe, tiny).levels
+    assert levels is not None
+    sigmas = ", ".join(repr(sigma / alpha) if alpha else "inf" for alpha, sigma in levels)
+    [typed] = draw(recipe.model_copy(update={"sigmas": sigmas, "schedule": "karras"}), tiny)
+    drawn = draw(recipe, tiny)[0]
+    assert np.abs(np.int16(typed) - np.int16(drawn)).max() <= 1

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pipelines.recipe import CHOICES, MAX_SEED, Recipe, RecipeError, fields, random_seed
-from schedulers import GUIDANCE, SAMPLERS
+from schedulers import GUIDANCE, SAMPLERS, Level, Table
+from schedulers.level import on_path
 
 SPECS = {spec.name: spec for spec in fields()}
 text = st.text(max_size=200)
@@ -109,7 +110,7 @@ def test_a_recipe_cannot_be_changed() -> None:
 
 
 def test_the_declarations_describe_every_field() -> None:
-    assert list(SPECS) == [name for name in Recipe.model_fields if name != "version"]
+    assert list(SPECS) == [name for name in Recipe.model_fields if name not in ("version", "levels")]
     assert all(spec.label and spec.help for spec in SPECS.values())
     steps, eta, sampler = SPECS["steps"], SPECS["eta"], SPECS["sampler"]
     assert (steps.type, steps.minimum, steps.maximum, steps.step, steps.default) == (int, 1, 150, 1, 20)
@@ -152,3 +153,38 @@ def test_json_is_plain() -> None:
 def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches: int) -> None:
     recipe = Recipe.read(values)
     assert (recipe.evaluations(), recipe.branches()) == (evaluations, branches)
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"levels": 3}, "^Resolved levels: got 3; allowed: pairs"),
+    ({"levels": [[1, "x"]]}, "^Resolved levels: got 'x'; allowed: pairs"),
+    ({"sigmas": "1, 2"}, "^Custom sigmas: got sigmas that do not fall"),
+    ({"steps": 2, "levels": ((0.0, 1.0), (1.0, 0.0))}, "^Resolved levels: got 2; allowed: 3"),
+    ({"steps": 1, "levels": ((1.0, 0.0), (0.0, 1.0))}, "noise does not fall"),
+    ({"steps": 1, "levels": ((0.0, 0.0), (1.0, 0.0))}, "neither picture nor noise"),
+])  # fmt: skip
+def test_levels_that_cannot_be_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Recipe.read(values)
+
+
+def test_resolved_levels_are_gone_through_whatever_the_schedule_says() -> None:
+    table = Table(tuple(on_path("vp", sigma) for sigma in (0.1, 1.0, 10.0)))
+    levels = ((0.6, 0.8), (1.0, 0.0))
+    recipe = Recipe(steps=1, schedule="karras", levels=levels)
+    assert recipe.path(table) == [Level(*level) for level in levels]
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    with pytest.raises(RecipeError, match="^Resolved levels: got 2; allowed: 3, or none"):
+        recipe.model_copy(update={"steps": 2}).path(table)
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"schedule": "fitted", "steps": 2}, "^Schedule: got fitted, and this model has no table"),
+    ({"sigmas": "99", "steps": 1}, "^Custom sigmas: got 99; allowed with this model: from 0.1 to 10"),
+    ({"steps": 4}, "^Steps: got 4; allowed: from 1 to 3"),
+    ({"sigmas": "9", "steps": 4}, "^Steps: got 4; allowed: from 1 to 3"),
+])  # fmt: skip
+def test_levels_that_the_model_does_not_have_name_their_field(values: dict[str, Any], said: str) -> None:
+    table = Table(tuple(on_path("vp", sigma) for sigma in (0.1, 1.0, 10.0)))
+    with pytest.raises(RecipeError, match=said):
+        Recipe.read(values).path(table)

@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from models.table import read_scheduler
 from models.torchvision_guard import guard_torchvision
-from schedulers import SCHEDULES, Level, Table
+from schedulers import SCHEDULES, Level, Table, custom, read_sigmas
 from schedulers.level import on_path
 
 guard_torchvision()
@@ -19,8 +20,11 @@ ZERO_SNR = SD | {"rescale_betas_zero_snr": True, "prediction_type": "v_predictio
 FLOW = {"_class_name": "FlowMatchEulerDiscreteScheduler"}
 
 
+FITTED = (9.0, 3.0, 1.0, 0.3, 0.1)
+
+
 def table(config: dict[str, object]) -> Table:
-    return read_scheduler(config).table
+    return replace(read_scheduler(config).table, fitted=FITTED)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 20, 150])
@@ -153,3 +157,51 @@ def test_steps_that_fall_on_one_level_are_refused() -> None:
     )
     with pytest.raises(ValueError, match="two of them fall on one noise level"):
         still(table(SD), 2)
+
+
+def test_sigmas_of_ones_own_are_the_levels() -> None:
+    ours = table(SD)
+    levels = custom(read_sigmas("14, 6.5; 2".replace(";", ",")))(ours, 3)
+    assert [level.ve_sigma for level in levels] == pytest.approx([14.0, 6.5, 2.0, 0.0])
+    assert all(math.hypot(*level) == pytest.approx(1) for level in levels)
+    first = custom((math.inf, 3.0))(table(ZERO_SNR), 2)[0]
+    assert first == Level(0.0, 1.0)  # inf is the model's noisiest level
+    assert custom((math.inf, 3.0))(ours, 2)[0] == ours.levels[-1]
+
+
+def test_other_step_counts_go_through_the_same_sigmas() -> None:
+    ours = table(SD)
+    twice = custom((10.0, 1.0, 0.1))(ours, 5)
+    assert [level.ve_sigma for level in twice] == pytest.approx([10, 10**0.5, 1, 0.1**0.5, 0.1, 0])
+    assert [level.ve_sigma for level in custom((10.0, 1.0))(ours, 1)] == pytest.approx([10, 0])
+    assert [level.ve_sigma for level in custom((10.0,))(ours, 1)] == pytest.approx([10, 0])
+
+
+@pytest.mark.parametrize(("text", "sigmas"), [
+    ("3 2 1", (3, 2, 1)), ("inf,3.5,\n1e-1", (math.inf, 3.5, 0.1)), ("2, 1, 0", (2, 1)), ("7", (7,)),
+])  # fmt: skip
+def test_sigmas_are_read_with_commas_or_spaces(text: str, sigmas: tuple[float, ...]) -> None:
+    assert read_sigmas(text) == sigmas
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("3, x, 1", "got 'x'; allowed: numbers"), ("1 2 3", "do not fall"), ("3 3", "do not fall"),
+    ("nan", "do not fall"), ("2 -1", "do not fall"), ("0", "do not fall"), ("2 0 0", "do not fall"),
+    (",", "got 0 of them"),
+    (" ".join(str(400 - i) for i in range(151)), "got 151 of them"),
+])  # fmt: skip
+def test_what_are_no_sigmas_is_said(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read_sigmas(text)
+
+
+@pytest.mark.parametrize("sigma", [1e-4, 20.0])
+def test_a_sigma_that_the_model_never_saw_is_refused(sigma: float) -> None:
+    with pytest.raises(ValueError, match=r"allowed with this model: from 0\.029\d* to 14\.6\d*, first inf"):
+        custom((sigma,))(table(SD), 1)
+
+
+def test_a_model_without_a_table_of_its_own_says_so() -> None:
+    with pytest.raises(ValueError, match="this model has no table of its own"):
+        SCHEDULES["fitted"](read_scheduler(SD).table, 5)
+    assert [level.ve_sigma for level in SCHEDULES["fitted"](table(SD), 6)][1:-1] == pytest.approx(FITTED)

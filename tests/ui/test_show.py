@@ -71,7 +71,7 @@ def test_the_bar_and_the_frame_have_the_right_measure() -> None:
 
 def test_pictures_finished_before_the_end_are_counted() -> None:
     stopped = job(count=4)
-    stopped.keep(0, "an entry")
+    stopped.keep(0, "an entry", stopped.recipe)
     assert "1 of 4 pictures were finished" in show.stopped_early(stopped, Cancelled())
     assert "No room" in show.stopped_early(stopped, Failed("No room."))
     assert show.stopped_early(stopped, Done(())) == ""
