@@ -159,8 +159,8 @@ def measured(way: Way, unet: torch.nn.Module, recipes: Sequence[Recipe]) -> Roun
 def compare(parts: Parts, counts: Sequence[int], steps: int, rounds: int) -> dict[str, Any]:
     """Measure every way on every number of jobs, ``rounds`` times, interleaved, after a warm-up of each."""
     name = {torch.float32: "float32", torch.bfloat16: "bfloat16", torch.float16: "float16"}[parts.dtype]
-    plain, plain_unet = with_diffusers(parts.folder, torch.float32, tuned=False)
-    tuned, tuned_unet = with_diffusers(parts.folder, parts.dtype, tuned=True)
+    plain, plain_unet = with_diffusers(parts.path, torch.float32, tuned=False)
+    tuned, tuned_unet = with_diffusers(parts.path, parts.dtype, tuned=True)
     results: dict[tuple[int, str], list[Round]] = {}
     with Engine(lambda _: parts) as engine:
         ways: dict[str, tuple[Way, torch.nn.Module]] = {

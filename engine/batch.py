@@ -26,15 +26,15 @@ class NotFinite(ArithmeticError):
 class Kind(NamedTuple):
     """What must agree within one call."""
 
-    model: str  # its folder
-    latent: tuple[int, ...]  # (C, h, w)
-    context: tuple[int, ...]  # (L, D)
+    model: str  # where it was loaded from
+    latent: tuple[int, ...]  # (C, h, w); SDXL's size conditioning follows from it
+    context: tuple[int, ...]  # (L, D); whether there is a pooled row is the model's matter
     weak: bool  # whether the model's weaker companion answers
 
 
 def kind_of(parts: Parts, ask: Denoise) -> Kind:
-    latent, context = tuple(ask.x.shape[1:]), tuple(ask.context.shape[1:])
-    return Kind(str(parts.folder), latent, context, ask.network == "weak")
+    latent, context = tuple(ask.x.shape[1:]), tuple(ask.context.hidden.shape[1:])
+    return Kind(str(parts.path), latent, context, ask.network == "weak")
 
 
 def denoise_all(parts: Parts, asks: Sequence[Denoise], budget: RowBudget) -> list[Tensor | Exception]:

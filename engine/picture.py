@@ -8,6 +8,7 @@ from torch import Tensor
 from engine.batch import NotFinite
 from engine.job import Job
 from engine.shelf import Loaded
+from models import Context
 from pipelines import resolved
 from pipelines.recipe import Recipe
 from pipelines.requests import Decode, Denoise, EncodeText, Step
@@ -51,7 +52,7 @@ class Picture:
         except StopIteration as end:
             return end.value
 
-    def _answer(self, request: EncodeText | Step | Decode) -> Tensor | None:
+    def _answer(self, request: EncodeText | Step | Decode) -> Context | Tensor | None:
         match request:
             case Step(index, of, x0):
                 self.step, self.of, self.estimate = index, of, x0

@@ -9,9 +9,8 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
-from torch import Tensor
 
-from models import Parts
+from models import Context, Parts
 from pipelines import check, text_to_image
 from pipelines.recipe import Recipe
 from pipelines.requests import Pipeline
@@ -28,7 +27,7 @@ class Loaded:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._tokenizing = threading.Lock()
-        self._contexts: OrderedDict[tuple[str, ...], Tensor] = OrderedDict()
+        self._contexts: OrderedDict[tuple[str, ...], Context] = OrderedDict()
         parts.preview(
             torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
         )  # fits it where none is kept
@@ -43,8 +42,8 @@ class Loaded:
         with self._tokenizing:
             return text_to_image(recipe, self.parts)
 
-    def encode(self, texts: tuple[str, ...]) -> Tensor:
-        """The contexts (B, L, D) of the texts of one request.
+    def encode(self, texts: tuple[str, ...]) -> Context:
+        """The context of the texts of one request.
 
         Kept by request, not by text: how long the rows are may depend on the longest text among them.
         """

@@ -1,6 +1,8 @@
 """Checkpoints in, answers out. Heavy libraries are imported only when something is loaded."""
 
-from models.load import ModelError, defaults, load
+from models.error import ModelError
+from models.load import defaults, load
 from models.parts import Parts
+from models.text import Context
 
-__all__ = ["ModelError", "Parts", "defaults", "load"]
+__all__ = ["Context", "ModelError", "Parts", "defaults", "load"]

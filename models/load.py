@@ -1,4 +1,4 @@
-"""From a name to ``Parts``: diffusers' folder layout and safetensors only. Knows no samplers or recipes."""
+"""From a name to ``Parts``: the starter, a folder, a file or the hub. Knows no samplers or recipes."""
 
 import re
 from collections.abc import Iterator
@@ -8,24 +8,21 @@ from typing import Any
 
 import torch
 
-from models.defaults import read_defaults, read_extra, read_json
-from models.hardware import best_device, best_dtype
+from models.assemble import Wishes, assemble
+from models.error import ModelError
+from models.header import read_header
+from models.networks import PICKLES
 from models.parts import Parts
-from models.perturbed import make_perturbable
-from models.table import read_scheduler
+from models.source import CheckpointFile, Folder, Source
+from models.table import PREDICTIONS
 from models.torchvision_guard import guard_torchvision
 
 STARTER = Path(__file__).parent / "starter"
-FAMILIES = {"StableDiffusionPipeline": "stable-diffusion"}
-COMPONENTS = ("text_encoder", "tokenizer", "unet", "vae", "scheduler")
-WEAK = "weak"  # the folder of a weaker U-Net for autoguidance, if a model has one
-PERTURBED_BLOCKS = ("mid_block",)  # where the papers' perturbed attention is
-PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
-
-
-class ModelError(ValueError):
-    """A model cannot be loaded. The message says what was asked, what is wrong and what would do."""
+TO_CONVERT = (
+    "a pickle, which can run any program; allowed: safetensors. docs/user-guide.md has the command that "
+    "converts it without running what is in it."
+)
 
 
 def load(
@@ -34,17 +31,26 @@ def load(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     download: bool = False,
+    prediction: str | None = None,
+    vae: str | None = None,
+    config: str | None = None,
 ) -> Parts:
-    """Load "starter", a folder in diffusers' layout, or a model of the Hugging Face hub ("owner/name").
+    """Load "starter", a folder in diffusers' layout, a checkpoint file of LDM's layout (.safetensors), or a
+    model of the Hugging Face hub ("owner/name").
 
     ``device`` and ``dtype`` are the best of this machine unless given. Nothing is fetched from the hub unless
-    ``download`` is true; without it the hub's local cache is used. Raises ``ModelError``.
+    ``download`` is true; without it the hub's local cache is used. ``prediction`` ("epsilon", "v_prediction",
+    "sample") overrides what the model says of itself or, where it says nothing, what is guessed and noted in
+    ``Parts.notes``. ``vae`` is the path of another VAE, a folder or a file. ``config`` is a folder in
+    diffusers' layout that describes a checkpoint file of unusual shapes. Raises ``ModelError``.
     """
     guard_torchvision()
-    folder = _find(name, download)
+    if prediction is not None and prediction not in PREDICTIONS:
+        raise ModelError(f"prediction: got {prediction!r}; allowed: {', '.join(PREDICTIONS)}.")
+    path = _find(name, download)
     try:
         with _quiet():
-            return _load_folder(folder, Path(name).resolve().name, device, dtype)
+            return assemble(_title(name), _source(path, config), Wishes(device, dtype, prediction, vae))
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the libraries raise a dozen kinds over files that anyone may have written
@@ -55,11 +61,25 @@ def defaults(name: str) -> dict[str, Any]:
     """The recipe fields good for the model that ``load(name)`` gives, without its weights.
 
     Empty where they cannot be read: such a model cannot be loaded either, and ``load`` says what is wrong.
+    For a Stable Diffusion 2 file that does not say what it predicts, they are those of the larger size.
     """
     try:
-        return read_defaults(_find(name, download=False))[1]
+        return _source(_find(name, download=False), None).defaults()[1]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _title(name: str) -> str:
+    path = Path(name).expanduser().resolve()
+    return path.stem if path.is_file() else path.name
+
+
+def _source(path: Path, config: str | None) -> Source:
+    if path.is_file():
+        return CheckpointFile(read_header(path), Path(config).expanduser() if config is not None else None)
+    if config is not None:
+        raise ModelError(f"config: got {config!r} with a folder; allowed: only with a checkpoint file.")
+    return Folder(path)
 
 
 @contextmanager
@@ -81,12 +101,15 @@ def _find(name: str, download: bool) -> Path:
     if name and path.is_dir():
         return path
     if path.suffix.lower() in PICKLES:
-        raise ModelError(f"Model {name!r} is a pickle, which can run any program; allowed: safetensors.")
-    if path.is_file() or path.suffix == ".safetensors":
-        raise ModelError(f"Model {name!r} is a single file; allowed: a folder in diffusers' layout.")
+        raise ModelError(f"Model {name!r} is {TO_CONVERT}")
+    if path.suffix.lower() == ".safetensors" and path.is_file():
+        return path
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         return _from_hub(name, download)
-    raise ModelError(f"Model {name!r} was not found; allowed: 'starter', a folder, or a hub id 'owner/name'.")
+    raise ModelError(
+        f"Model {name!r} was not found; allowed: 'starter', a folder, a .safetensors file, "
+        "or a hub id 'owner/name'."
+    )
 
 
 def _from_hub(name: str, download: bool) -> Path:
@@ -101,93 +124,3 @@ def _from_hub(name: str, download: bool) -> Path:
         ) from None
     except (HfHubHTTPError, OSError) as error:
         raise ModelError(f"Model {name!r} could not be fetched from the hub: {error}") from error
-
-
-def _load_folder(
-    folder: Path, name: str, device: str | torch.device | None, dtype: torch.dtype | None
-) -> Parts:
-    from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
-
-    family = _family(folder)
-    place = torch.device(device) if device is not None else best_device()
-    kind = dtype or best_dtype(place)
-    vae_kind = torch.float32 if kind == torch.float16 else kind  # half precision overflows in some decoders
-    unet = _network(UNet2DConditionModel, folder / "unet", kind).to(place)
-    vae = _network(AutoencoderKL, folder / "vae", vae_kind).to(place)
-    wanted, made = unet.config.in_channels, vae.config.latent_channels
-    if wanted != made:
-        raise ModelError(f"Model {name!r} has a U-Net for {wanted} latent channels and a VAE of {made}.")
-    native_size, defaults = read_defaults(folder)
-    make_perturbable(unet, PERTURBED_BLOCKS)
-    weak = None
-    if (folder / WEAK).is_dir():
-        weak = _network(UNet2DConditionModel, folder / WEAK, kind).to(
-            place, memory_format=torch.channels_last
-        )
-    return Parts(
-        name=name,
-        family=family,
-        folder=folder,
-        files=_files(folder),
-        parametrisation=read_scheduler(
-            read_json(folder / "scheduler" / "scheduler_config.json"), read_extra(folder).get("sigmas", ())
-        ),
-        native_size=native_size,
-        defaults=defaults,
-        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        text_encoder=_network(CLIPTextModel, folder / "text_encoder", torch.float32).to(place),
-        unet=unet.to(memory_format=torch.channels_last),
-        vae=vae.to(memory_format=torch.channels_last),
-        device=place,
-        dtype=kind,
-        weak=weak,
-    )
-
-
-def _family(folder: Path) -> str:
-    index = folder / "model_index.json"
-    if not index.exists():
-        raise ModelError(
-            f"Folder {str(folder)!r} has no model_index.json; allowed: diffusers' folder layout."
-        )
-    name = read_json(index).get("_class_name")
-    if name not in FAMILIES:
-        raise ModelError(f"Folder {str(folder)!r} holds a {name}; allowed: {', '.join(FAMILIES)}.")
-    missing = [part for part in COMPONENTS if not (folder / part).is_dir()]
-    if missing:
-        raise ModelError(
-            f"Folder {str(folder)!r} lacks {', '.join(missing)}; allowed: all of {', '.join(COMPONENTS)}."
-        )
-    return FAMILIES[name]
-
-
-def _network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
-    """A network in eval mode, every weight from the file: libraries only log what they had to invent."""
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        pickles = any(file.suffix in PICKLES for file in folder.iterdir())
-        got = "only pickles, which can run any program" if pickles else "no weights"
-        raise ModelError(f"Folder {str(folder)!r} has {got}; allowed: safetensors.")
-    variant = None if any(".fp16." not in file.name for file in weights) else "fp16"
-    network, info = kind.from_pretrained(
-        folder,
-        variant=variant,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-    )
-    if info["missing_keys"]:
-        some = ", ".join(sorted(info["missing_keys"])[:3])
-        raise ModelError(f"Folder {str(folder)!r} lacks {len(info['missing_keys'])} weights ({some} ...).")
-    return network.eval().requires_grad_(False)
-
-
-def _files(folder: Path) -> tuple[Path, ...]:
-    parts = (*COMPONENTS, *((WEAK,) if (folder / WEAK).is_dir() else ()))
-    found = (file for part in parts for file in sorted((folder / part).iterdir()))
-    return tuple(
-        file.relative_to(folder) for file in found if file.suffix in (".safetensors", ".json", ".txt")
-    )

@@ -1,7 +1,8 @@
 """Parts: what loading a checkpoint gives, and the answers it can give. Knows no samplers or recipes."""
 
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,12 @@ from torch import Tensor
 from models.parametrisation import Parametrisation
 from models.perturbed import rows_of
 from models.preview import Projection, fit_projection, read_projection
+from models.text import Context, TextEncoder, encode_all
 from schedulers.level import Level, Table
 from schedulers.network import Network
+
+log = logging.getLogger("atelier.models")
+OVERFLOWED = "The VAE's picture was not a number in half precision; it decodes in float32 since."
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # a repr would print the networks
@@ -23,18 +28,24 @@ class Parts:
 
     name: str
     family: str
-    folder: Path
-    files: tuple[Path, ...]  # all that decides its answers, relative to the folder
+    path: Path  # the folder or the file that it was loaded from
+    files: Mapping[str, Path]  # all that decides its answers, by what each is
     parametrisation: Parametrisation
     native_size: tuple[int, int]  # (width, height) in pixels
     defaults: dict[str, Any]  # recipe fields good for this model
-    tokenizer: Any  # transformers' CLIPTokenizer
-    text_encoder: Any  # transformers' CLIPTextModel
+    encoders: tuple[TextEncoder, ...]
     unet: Any  # diffusers' UNet2DConditionModel
     vae: Any  # diffusers' AutoencoderKL
     device: torch.device
-    dtype: torch.dtype  # of the U-Net; text is encoded in float32, pixels decoded in bfloat16 or float32
+    dtype: torch.dtype  # of the U-Net; text is encoded in float32
+    vae_dtype: torch.dtype  # which the VAE was loaded in; it changes to float32 where that overflows
     weak: Any = None  # a smaller or less trained U-Net of the same task, for autoguidance
+    remarks: tuple[str, ...] = ()  # sentences of what loading had to guess
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of this model, a plain sentence each."""
+        return (*self.remarks, *((OVERFLOWED,) if self.vae.dtype != self.vae_dtype else ()))
 
     @property
     def table(self) -> Table:
@@ -50,6 +61,11 @@ class Parts:
         return self.vae.config.latent_channels
 
     @property
+    def inpainting(self) -> bool:
+        """Whether the U-Net also wants a mask and the masked picture (9 channels instead of 4)."""
+        return self.unet.config.in_channels != self.latent_channels
+
+    @property
     def scale_factor(self) -> int:
         """Pixels along one side of a latent."""
         return 2 ** (len(self.vae.config.block_out_channels) - 1)
@@ -62,41 +78,36 @@ class Parts:
     @property
     def text_limit(self) -> int:
         """The most tokens of one text, its begin and end included."""
-        return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
+        return min(encoder.limit for encoder in self.encoders)
 
     @cached_property
     def sha256(self) -> str:
         """Names the content: a hash over every file that decides the answers."""
         whole = hashlib.sha256()
-        for file in self.files:
-            with (self.folder / file).open("rb") as stream:
-                whole.update(
-                    f"{file.as_posix()} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode()
-                )
+        for what, file in self.files.items():
+            with file.open("rb") as stream:
+                whole.update(f"{what} {hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
         return whole.hexdigest()
 
     def tokens(self, text: str) -> int:
         """How many tokens ``text`` is, its begin and end included."""
-        return len(self.tokenizer(text, truncation=False, verbose=False).input_ids)
+        return max(encoder.tokens(text) for encoder in self.encoders)
 
     @torch.inference_mode()
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
+    def encode_text(self, texts: Sequence[str]) -> Context:
         """(B, L, D) float32, one row a text. Raises ``ValueError`` for a text over ``text_limit`` tokens."""
         for text in texts:
             if self.tokens(text) > self.text_limit:
                 raise ValueError(f"got a text of {self.tokens(text)} tokens; allowed: {self.text_limit}.")
-        ids = self.tokenizer(
-            list(texts), padding="max_length", max_length=self.text_limit, return_tensors="pt"
-        ).input_ids
-        return self.text_encoder(ids.to(self.device))[0]
+        return encode_all(self.encoders, texts, self.text_limit)
 
     @torch.inference_mode()
     def denoise(
-        self, x: Tensor, levels: Sequence[Level], context: Tensor, networks: Sequence[Network] = ()
+        self, x: Tensor, levels: Sequence[Level], context: Context, networks: Sequence[Network] = ()
     ) -> Tensor:
         """The estimate of x0 (B, C, h, w), in x's dtype.
 
-        Row i of x is at ``levels[i]``, on the model's own path, under ``context[i]`` (L, D), and answered by
+        Row i of x is at ``levels[i]``, on the model's own path, under row i of ``context``, and answered by
         ``networks[i]``: the model as it is unless they are given; all rows or none by the weak one.
         """
         times = [self.parametrisation.timestep(level) for level in levels]
@@ -105,18 +116,42 @@ class Parts:
         output = (self.weak if weak else self.unet)(
             x.to(self.device, self.dtype, memory_format=torch.channels_last),
             torch.tensor(times, dtype=torch.float32, device=self.device),
-            encoder_hidden_states=context.to(self.device, self.dtype),
+            encoder_hidden_states=context.hidden.to(self.device, self.dtype),
+            added_cond_kwargs=self._added(x, context),
             cross_attention_kwargs={"rows": rows} if (rows := rows_of(networks, self.device)) else None,
         ).sample
         return self.parametrisation.x0(output.to(x), x, levels)
 
+    def _added(self, x: Tensor, context: Context) -> dict[str, Tensor] | None:
+        """SDXL's pooled text and sizes (arXiv:2307.01952, sec. 2.2), of pictures that were not cropped.
+
+        The sizes are (height, width) of the original, (top, left) of the crop, (height, width) of the target.
+        """
+        if context.pooled is None:
+            return None
+        height, width = (side * self.scale_factor for side in x.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32, device=self.device)
+        pooled = context.pooled.to(self.device, self.dtype)
+        return {"text_embeds": pooled, "time_ids": sizes.expand(len(x), -1)}
+
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
-        """(B, C, h, w) latents -> (B, 3, H, W) float32 pixels in [-1, 1]."""
+        """(B, C, h, w) latents -> (B, 3, H, W) float32 pixels in [-1, 1].
+
+        A VAE that overflows in half precision decodes in float32 from then on, which ``notes`` then says.
+        """
         config = self.vae.config
         raw = latents / config.scaling_factor + (config.shift_factor or 0.0)
+        pixels = self._pixels(raw)
+        if self.vae.dtype != torch.float32 and not bool(pixels.isfinite().all()):
+            log.warning("%s: %s", self.name, OVERFLOWED)
+            self.vae.to(torch.float32)
+            pixels = self._pixels(raw)
+        return pixels.clamp(-1, 1)
+
+    def _pixels(self, raw: Tensor) -> Tensor:
         raw = raw.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
-        return self.vae.decode(raw).sample.float().clamp(-1, 1)
+        return self.vae.decode(raw).sample.float()
 
     @torch.inference_mode()
     def preview(self, latents: Tensor) -> Tensor:
@@ -125,7 +160,7 @@ class Parts:
 
     @cached_property
     def _projection(self) -> Projection:
-        file = self.folder / "vae" / "preview.json"
+        file = self.path / "vae" / "preview.json"
         if file.exists():
             return read_projection(file, self.latent_channels)
         return fit_projection(self.decode, self.latent_channels)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models import Parts
+from models import Context, Parts
 from pipelines.recipe import Recipe
 from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
@@ -55,7 +55,7 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     x0 = parts.denoise(
         torch.cat([ask.x for ask in asks]),
         [ask.level for ask in each],
-        torch.cat([ask.context for ask in asks]),
+        Context.cat([ask.context for ask in asks]),
         [ask.network for ask in each],
     )
     return x0.split([len(ask.x) for ask in asks])

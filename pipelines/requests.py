@@ -3,7 +3,7 @@
 A pipeline is a generator that yields one ``Request`` at a time and is sent its answer:
 
 =================  ===================================================================
-EncodeText         context (B, L, D), one row a text
+EncodeText         ``Context``, one row a text
 tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
 Decode             pixels (B, 3, H, W) in [-1, 1]
@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from models import Context
 from schedulers.level import Level
 from schedulers.network import Network
 
@@ -27,11 +28,11 @@ class EncodeText:
 
 @dataclass(frozen=True, eq=False)
 class Denoise:
-    """Estimate x0 from ``x`` (B, C, h, w), every row at ``level``, under ``context`` (B, L, D)."""
+    """Estimate x0 from ``x`` (B, C, h, w), every row at ``level``, under a ``context`` of B rows."""
 
     x: Tensor
     level: Level
-    context: Tensor
+    context: Context
     network: Network = "whole"
 
 

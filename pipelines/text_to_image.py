@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from models import Parts
+from models import Context, Parts
 from pipelines.prompt import parts as joined
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
@@ -32,7 +32,11 @@ def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
 
 
 def check(recipe: Recipe, parts: Parts) -> None:
-    """What only the model knows: its size multiple, longest text, number of levels and companion."""
+    """What only the model knows: its kind, size multiple, longest text, number of levels and companion."""
+    if parts.inpainting:
+        raise RecipeError(
+            f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
+        )
     rule = GUIDANCE[recipe.guidance_rule]
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
@@ -64,11 +68,8 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     texts = {text_of(k): part.text for k, part in enumerate(prompts)}
     others = {"unconditional": recipe.negative, "empty": ""}
     texts |= {text: others[text] for text in (branch.text for branch in rule.branches) if text in others}
-    rows: Tensor = yield EncodeText(tuple(texts.values()))  # (texts, L, D)
-    contexts = {
-        branch: row.expand(len(seeds), -1, -1)  # (B, L, D)
-        for branch, row in zip(texts, rows, strict=True)
-    }
+    encoded: Context = yield EncodeText(tuple(texts.values()))
+    contexts = {text: encoded[k : k + 1].expand(len(seeds)) for k, text in enumerate(texts)}
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
@@ -114,7 +115,7 @@ def _by_level(levels: Sequence[Level]) -> Done:
     return done
 
 
-def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], done: Done) -> Drawing:
+def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Context], done: Done) -> Drawing:
     """Answer the sampler's asks with guided estimates; returns the latents.
 
     Each step is told once: a sampler may ask several times in a step, or go back.
@@ -134,7 +135,7 @@ def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Tensor], do
             yield Step(now, steps, x0)
 
 
-def _guide(guiding: Guiding, contexts: Mapping[str, Tensor]) -> Generator[Request, Any, Tensor]:
+def _guide(guiding: Guiding, contexts: Mapping[str, Context]) -> Generator[Request, Any, Tensor]:
     """Ask for the branches a rule wants, each under its context; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
     while True:

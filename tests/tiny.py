@@ -1,53 +1,94 @@
-"""A tiny Stable Diffusion with random weights, in diffusers' folder layout: for tests, not for looking."""
+"""Tiny Stable Diffusions with random weights, in diffusers' folder layout: for tests, not for looking."""
 
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
 from models.torchvision_guard import guard_torchvision
 
+Family = Literal["sd", "sd2", "sdxl"]
 
-def write_tiny(folder: Path, **scheduler: object) -> Path:
+
+def write_tiny(folder: Path, family: Family = "sd", in_channels: int = 4, **scheduler: object) -> Path:
     """Save a random 64-pixel model (4 latent channels, 8 pixels a latent, 77 tokens); returns ``folder``.
 
-    ``scheduler`` overrides settings of its DDIM scheduler config, for instance ``prediction_type="epsilon"``.
+    It is built like the models of its family: "sd" has CLIP and convolutions around attention, "sd2" a text
+    encoder of 23 layers and linear maps, "sdxl" two encoders, pooled text and sizes. ``scheduler`` overrides
+    settings of its DDIM scheduler config, for instance ``prediction_type="epsilon"``.
     """
     guard_torchvision()
-    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+    from diffusers import StableDiffusionPipeline as Plain
+    from diffusers import StableDiffusionXLPipeline as XL
+    from transformers import CLIPTokenizer
 
     torch.manual_seed(0)
-    tokenizer = CLIPTokenizer.from_pretrained(_write_tokenizer(folder / "source"))
+    source = _write_tokenizer(folder / "source")
+    first = CLIPTokenizer.from_pretrained(source, pad_token="!" if family == "sd2" else "<|endoftext|>")
     settings = {
         "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
         "prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing",
         "clip_sample": False, "set_alpha_to_one": True, "steps_offset": 1,
     }  # fmt: skip
-    pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL(
+    parts: dict[str, Any] = {
+        "vae": AutoencoderKL(
             block_out_channels=(8, 8, 16, 16), norm_num_groups=4, layers_per_block=1, sample_size=64,
             down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
             latent_channels=4, scaling_factor=0.5,
         ),
-        text_encoder=CLIPTextModel(CLIPTextConfig(
-            vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2,
-            num_attention_heads=4, max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-        )),
-        tokenizer=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8, in_channels=4, out_channels=4, block_out_channels=(16, 32), norm_num_groups=8,
-            layers_per_block=1, cross_attention_dim=32, attention_head_dim=8,
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        "tokenizer": first,
+        "text_encoder": _text_encoder(first, 32, layers=23 if family == "sd2" else 2),
+        "unet": UNet2DConditionModel(
+            sample_size=8, in_channels=in_channels, out_channels=4, block_out_channels=(16, 32),
+            norm_num_groups=8, layers_per_block=1, **UNETS[family],
         ),
-        scheduler=DDIMScheduler(**(settings | scheduler)),
-        safety_checker=None, feature_extractor=None, requires_safety_checker=False,
-    )  # fmt: skip
+        "scheduler": DDIMScheduler(**(settings | scheduler)),
+    }  # fmt: skip
+    if family == "sdxl":
+        second = CLIPTokenizer.from_pretrained(source, pad_token="!")
+        encoder = _text_encoder(second, 48, layers=3, projection=40)
+        pipeline = XL(**parts, tokenizer_2=second, text_encoder_2=encoder)
+    else:
+        none: dict[str, Any] = {"safety_checker": None, "feature_extractor": None}
+        pipeline = Plain(**parts, **none, requires_safety_checker=False)
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "atelier.json").write_text(json.dumps({"sigmas": [5.0, 1.0, 0.2]}), "utf-8")
     return folder
+
+
+UNETS: dict[Family, dict[str, Any]] = {
+    "sd": {
+        "cross_attention_dim": 32, "attention_head_dim": 8,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    },
+    "sd2": {
+        "cross_attention_dim": 32, "attention_head_dim": (2, 4), "use_linear_projection": True,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+    },
+    "sdxl": {
+        "cross_attention_dim": 80, "attention_head_dim": (2, 4), "use_linear_projection": True,
+        "transformer_layers_per_block": (1, 2), "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 40 + 6 * 8,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+}  # fmt: skip
+
+
+def _text_encoder(tokenizer: Any, width: int, layers: int, projection: int = 0) -> Any:
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer), hidden_size=width, intermediate_size=64, num_hidden_layers=layers,
+        num_attention_heads=4, max_position_embeddings=77, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+        projection_dim=projection or width, hidden_act="gelu" if projection or layers == 23 else "quick_gelu",
+    )  # fmt: skip
+    return CLIPTextModelWithProjection(config) if projection else CLIPTextModel(config)
 
 
 def _write_tokenizer(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from torch import Tensor
 from engine import Engine, Failed, JobFailed
 from engine.batch import NotFinite, denoise_all
 from engine.budget import RowBudget
-from models import Parts
+from models import Parts, load
 from pipelines import Recipe, draw
 from pipelines.requests import Denoise
 from schedulers import SAMPLERS
 from tests.engine.conftest import Network
+from tests.tiny import write_tiny
 
 ALONE_OR_NOT = 1  # of 255: the most that company may change a pixel in float32
 ALONE_OR_NOT_FLOAT = 2e-5  # the same for one U-Net call's x0, relative to its norm
@@ -114,8 +116,22 @@ def test_different_sizes_do_not_share_a_call_but_both_are_drawn(
     assert network.calls == [2] * 8
 
 
+def test_sdxl_pictures_share_calls_where_their_size_is_one(tmp_path: Path, a_recipe: Callable[..., Recipe]):
+    """Pooled text is each row's own; the size they are told is the call's."""
+    xl = load(str(write_tiny(tmp_path / "xl", "sdxl")), device="cpu", dtype=torch.float32)
+    calls = []
+    xl.unet.register_forward_pre_hook(lambda module, args: calls.append(len(args[0])))
+    recipes = [a_recipe(prompt="cat"), a_recipe(prompt="dog", width=128), a_recipe(prompt="dog", seed=1)]
+    together = drawn_together(xl, recipes, rows=8)
+    assert calls == [4, 2] * 4
+    for recipe, [picture] in zip(recipes, together, strict=True):
+        assert difference(picture, draw(recipe, xl)[0]) <= ALONE_OR_NOT
+    other = draw(recipes[2].model_copy(update={"prompt": "cat"}), xl)[0]
+    assert difference(together[2][0], other) > ALONE_OR_NOT  # else the comparison says nothing
+
+
 def context_of(parts: Parts, prompt: str) -> Tensor:
-    return parts.encode_text([prompt, ""])[0]
+    return parts.encode_text([prompt, ""]).hidden[0]
 
 
 def rows_with(context: Tensor, wanted: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from tests.engine.conftest import Network
 def test_every_job_ends_once_and_nothing_is_left(
     tiny: Parts, network: Network, a_recipe: Callable[..., Recipe]
 ):
-    poison = tiny.encode_text(["poison", ""])[0]
+    poison = tiny.encode_text(["poison", ""]).hidden[0]
 
     def raise_on_poison(rows: int, context: Tensor) -> None:  # tears calls of several jobs apart
         if (context == poison).flatten(1).all(1).any():

@@ -31,7 +31,7 @@ def test_what_loading_gives(tiny: Parts) -> None:
 
 def test_the_answers_have_their_shapes(tiny: Parts) -> None:
     context = tiny.encode_text(["a cat", ""])
-    assert context.shape == (2, 77, 32)
+    assert (context.hidden.shape, context.pooled) == ((2, 77, 32), None)
     x = torch.randn(2, 4, 8, 16, generator=torch.Generator().manual_seed(0))
     x0 = tiny.denoise(x, [tiny.levels[-1], tiny.levels[10]], context)
     assert (x0.shape, x0.dtype) == (x.shape, torch.float32)
@@ -47,7 +47,7 @@ def test_rows_at_different_levels_are_answered_as_alone(tiny: Parts) -> None:
     levels = [tiny.levels[-1], tiny.levels[500], tiny.levels[3]]
     whole = tiny.denoise(x, levels, context)
     for k in range(3):
-        alone = tiny.denoise(x[[k]], [levels[k]], context[[k]])
+        alone = tiny.denoise(x[[k]], [levels[k]], context[k : k + 1])
         torch.testing.assert_close(whole[[k]], alone, rtol=0, atol=1e-5)
 
 
@@ -103,9 +103,12 @@ def test_half_precision_variants_load(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere", "'nowhere' was not found; allowed: 'starter', a folder, or a hub id"),
+        (
+            "nowhere",
+            "'nowhere' was not found; allowed: 'starter', a folder, a .safetensors file, or a hub id",
+        ),
         ("model.ckpt", "is a pickle"),
-        ("model.safetensors", "single file"),
+        ("model.safetensors", "was not found"),
         ("someone/something", "not on this machine; load it with download=True"),
         ("", "was not found"),
     ],
@@ -175,7 +178,7 @@ def test_a_broken_description_is_a_plain_error(copy: Path, file: str, content: s
 )
 def test_a_torn_file_is_a_plain_error(copy: Path, file: str) -> None:
     (copy / file).write_bytes((copy / file).read_bytes()[:500])
-    with pytest.raises(ModelError, match="cannot be loaded"):
+    with pytest.raises(ModelError, match="is damaged or not all there"):
         load(str(copy))
 
 

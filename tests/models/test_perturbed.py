@@ -9,7 +9,7 @@ import torch
 from diffusers.models.attention_processor import PAGIdentitySelfAttnProcessor2_0
 from torch import Tensor
 
-from models import Parts, load
+from models import Context, Parts, load
 from models.perturbed import RowwiseAttention
 from pipelines import Recipe, RecipeError, draw
 from schedulers.network import Network
@@ -17,17 +17,15 @@ from schedulers.network import Network
 NETWORKS: list[Network] = ["whole", "identity-attention", "mean-query"]
 
 
-def inputs(tiny: Parts, rows: int) -> tuple[Tensor, Tensor]:
+def inputs(tiny: Parts, rows: int) -> tuple[Tensor, Context]:
     generator = torch.Generator().manual_seed(1)
-    return torch.randn(rows, 4, 8, 16, generator=generator), tiny.encode_text(["a cat"]).expand(rows, -1, -1)
+    return torch.randn(rows, 4, 8, 16, generator=generator), tiny.encode_text(["a cat"]).expand(rows)
 
 
 def test_each_row_of_a_call_has_its_own_network(tiny: Parts) -> None:
     x, context = inputs(tiny, 1)
     level = tiny.levels[500]
-    whole = tiny.denoise(
-        x.expand(4, -1, -1, -1), [level] * 4, context.expand(4, -1, -1), [*NETWORKS, "whole"]
-    )
+    whole = tiny.denoise(x.expand(4, -1, -1, -1), [level] * 4, context.expand(4), [*NETWORKS, "whole"])
     for k, network in enumerate(NETWORKS):
         alone = tiny.denoise(x, [level], context, [network])
         torch.testing.assert_close(whole[[k]], alone, rtol=0, atol=1e-5)
@@ -46,7 +44,7 @@ def test_attention_to_oneself_is_diffusers_own(tiny: Parts, tiny_folder: Path) -
         name: PAGIdentitySelfAttnProcessor2_0() if "mid_block" in name and "attn1" in name else plain
         for name, plain in theirs.unet.attn_processors.items()
     })  # fmt: skip
-    both = theirs.denoise(torch.cat([x, x]), [level] * 2, context.expand(2, -1, -1))
+    both = theirs.denoise(torch.cat([x, x]), [level] * 2, context.expand(2))
     torch.testing.assert_close(ours, both[[1]], rtol=0, atol=1e-5)
 
 
@@ -95,7 +93,7 @@ def test_autoguidance_draws_with_the_companion(guided: Parts, tiny: Parts) -> No
 
 def test_the_companion_is_part_of_what_names_the_model(guided: Parts, tiny: Parts) -> None:
     assert guided.sha256 != tiny.sha256
-    assert Path("weak/diffusion_pytorch_model.safetensors") in guided.files
+    assert "weak/diffusion_pytorch_model.safetensors" in guided.files
 
 
 @pytest.mark.parametrize("rule", ["pag", "seg", "autoguidance"])

@@ -40,7 +40,7 @@ def diffusers_draws(parts: Parts, recipe: Recipe) -> Tensor:
     guard_torchvision()
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    pipeline = StableDiffusionPipeline.from_pretrained(parts.folder, dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(parts.path, dtype=torch.float32)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
@@ -121,7 +121,7 @@ def test_what_is_asked_for_and_in_which_order(sampler: str, tiny: Parts) -> None
     if not SAMPLERS[sampler].alone and sampler not in elsewhere:
         assert len(calls) == 2 + 2 * SAMPLERS[sampler].evaluations  # one at pure noise, one before none
     assert all(len(branches) % 2 == 0 and branches[0].x is branches[1].x for branches in calls)
-    assert not torch.equal(calls[0][0].context, calls[0][1].context)
+    assert not torch.equal(calls[0][0].context.hidden, calls[0][1].context.hidden)
 
 
 def test_guidance_one_asks_the_prompt_alone(tiny: Parts) -> None:

@@ -15,7 +15,7 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from models import Parts, load
+from models import Context, Parts, load
 from schedulers import SCHEDULES, Level, SeededNoise, first_noise, solve
 from training.data.scenes import (
     SIDE,
@@ -90,9 +90,9 @@ def draw_cases(parts: Parts, wanted: list[Case], steps: int, guidance: float, ro
     for start in track(range(0, len(wanted), rows), "drawing"):
         some = wanted[start : start + rows]
         seeds = tuple(SEED + start + k for k in range(len(some)))
-        context = torch.cat([parts.encode_text([c.prompt for c in some]), blank.expand(len(some), -1, -1)])
+        context = Context.cat([parts.encode_text([c.prompt for c in some]), blank.expand(len(some))])
 
-        def denoise(x: Tensor, level: Level, context: Tensor = context) -> Tensor:
+        def denoise(x: Tensor, level: Level, context: Context = context) -> Tensor:
             asked, plain = parts.denoise(torch.cat([x, x]), [level] * (2 * len(x)), context).chunk(2)
             return plain + guidance * (asked - plain)
 
@@ -209,5 +209,5 @@ def evaluate(
     shown = [*range(0, 24), *range(SINGLES, SINGLES + 12), *range(SINGLES + PAIRS, SINGLES + PAIRS + 12)]
     to_grid(pictures[shown], 12).save(out / "grid.png")
     (out / "grid.txt").write_text("".join(f"{wanted[k].prompt}\n" for k in shown))
-    networks = {"U-Net": parts.unet, "VAE": parts.vae, "text encoder": parts.text_encoder}
+    networks = {"U-Net": parts.unet, "VAE": parts.vae, "text encoder": parts.encoders[0].network}
     return figures, {name: sum(p.numel() for p in net.parameters()) for name, net in networks.items()}

@@ -1,0 +1,119 @@
+"""A source's networks and settings, put together as ``Parts``. Knows no names and no hub."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from models.defaults import read_extra
+from models.error import ModelError
+from models.hardware import best_device, best_dtype
+from models.layout import Layout
+from models.parts import Parts
+from models.perturbed import make_perturbable
+from models.prediction import measured
+from models.source import WEAK, Source
+from models.table import read_scheduler
+from models.text import TextEncoder
+from models.tokenizer import read_tokenizer
+from models.vae import read_vae
+
+PERTURBED_BLOCKS = ("mid_block",)  # where the papers' perturbed attention is
+GUESSED = (
+    "{name!r} does not say whether it predicts noise or velocity. Asked once at its noisiest level, it "
+    "answered with {guess}; if its pictures are only noise or blotches, load it with prediction={other!r}."
+)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What whoever loads a model may choose; None is the best of this machine, or the model's own."""
+
+    device: str | torch.device | None = None
+    dtype: torch.dtype | None = None
+    prediction: str | None = None
+    vae: str | None = None
+
+
+def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
+    """The model of ``source``, ready. Raises ``ModelError``, and ``ValueError`` for unknown settings."""
+    from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+
+    place = torch.device(wishes.device) if wishes.device is not None else best_device()
+    kind = wishes.dtype or best_dtype(place)
+    scheduler, known = source.scheduler()
+    if wishes.prediction is not None:
+        scheduler, known = scheduler | {"prediction_type": wishes.prediction}, True
+    parametrisation = read_scheduler(scheduler, read_extra(source.configs).get("sigmas", ()))
+    unet = source.network(UNet2DConditionModel, "unet", kind).to(place)
+    vae, vae_files = read_vae(source, wishes.vae, kind)
+    encoders = _encoders(source, place)
+    _check_fit(name, source.layout, unet, vae, encoders)
+    make_perturbable(unet, PERTURBED_BLOCKS)
+    weak = None
+    if (source.configs / WEAK).is_dir():
+        weak = source.network(UNet2DConditionModel, WEAK, kind).to(place, memory_format=torch.channels_last)
+    native_size, defaults = source.defaults()
+    parts = Parts(
+        name=name,
+        family=source.layout.family,
+        path=source.path,
+        files=source.files() | vae_files,
+        parametrisation=parametrisation,
+        native_size=native_size,
+        defaults=defaults,
+        encoders=encoders,
+        unet=unet.to(memory_format=torch.channels_last),
+        vae=vae.to(place, memory_format=torch.channels_last),
+        device=place,
+        dtype=kind,
+        vae_dtype=vae.dtype,
+        weak=weak,
+    )
+    return parts if known else _guess(parts)
+
+
+def _guess(parts: Parts) -> Parts:
+    """With what the U-Net seems to predict, and a remark that says so."""
+    guess = measured(parts)
+    other = "v_prediction" if guess == "epsilon" else "epsilon"
+    parametrisation = replace(parts.parametrisation, prediction=guess)
+    remark = GUESSED.format(name=parts.name, guess=guess, other=other)
+    guessed = replace(parts, parametrisation=parametrisation, remarks=(remark,))
+    if guess == "v_prediction":
+        return guessed
+    size = (512, 512)  # Stable Diffusion 2 at 768 predicts v
+    return replace(guessed, native_size=size, defaults=parts.defaults | {"width": 512, "height": 512})
+
+
+def _encoders(source: Source, place: torch.device) -> tuple[TextEncoder, ...]:
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+    return tuple(
+        TextEncoder(
+            tokenizer=read_tokenizer(source.configs / where.tokenizer),
+            network=source.network(
+                CLIPTextModelWithProjection if where.pooled else CLIPTextModel, where.network, torch.float32
+            ).to(place),
+            penultimate=source.layout.penultimate,
+            pooled=where.pooled,
+        )
+        for where in source.layout.encoders
+    )
+
+
+def _check_fit(name: str, layout: Layout, unet: Any, vae: Any, encoders: tuple[TextEncoder, ...]) -> None:
+    """Networks of one file or folder need not be of one model."""
+    wanted, made = unet.config.in_channels, vae.config.latent_channels
+    if wanted not in (made, 2 * made + 1):  # alone, or with the masked picture's and the mask
+        raise ModelError(f"Model {name!r} has a U-Net for {wanted} latent channels and a VAE of {made}.")
+    wanted, made = unet.config.cross_attention_dim, sum(e.network.config.hidden_size for e in encoders)
+    if wanted != made:
+        raise ModelError(f"Model {name!r} has a U-Net for texts of {wanted} numbers and encoders of {made}.")
+    if pooled := sum(e.network.config.projection_dim for e in encoders if e.pooled):
+        wanted = unet.config.projection_class_embeddings_input_dim
+        made = pooled + 6 * (unet.config.addition_time_embed_dim or 0)
+        if wanted != made:
+            raise ModelError(
+                f"Model {name!r} has a U-Net for {wanted} numbers of pooled text and sizes, and gets {made}."
+            )
