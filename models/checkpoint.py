@@ -6,6 +6,7 @@ misshapen weight) ``networks.fill`` says. Knows no hub.
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def from_checkpoint(
         raise ModelError(f"File {str(header.file)!r} has no {NAMES[part]}{remedy}.")
     network = empty(kind, dict(config))
     what = f"The {NAMES[part]} of file {str(header.file)!r}"
+    _check_room(header, found, network, what)
     tensors = _read(header, part, found)
     if part in ONE_TO_ONE and len(tensors) != (expected := len(network.state_dict())):
         raise ModelError(f"{what} has {len(tensors)} weights; allowed: {expected}.")
@@ -61,6 +63,14 @@ def from_checkpoint(
         raise ModelError(f"{what} is not built as its family is ({type(error).__name__}).") from error
     # The converters put None for a name that they looked for in vain.
     return fill(network, {name: w for name, w in weights.items() if w is not None}, dtype, what)
+
+
+def _check_room(header: Header, prefix: str, network: Any, what: str) -> None:
+    """Before any weight is read: a file of holes may promise terabytes. Raises ``ModelError``."""
+    most = 2 * sum(tensor.numel() for tensor in network.state_dict().values())  # losses, layers never used
+    got = sum(prod(shape) for name, shape in header.shapes.items() if name.startswith(prefix))
+    if got > most:
+        raise ModelError(f"{what} has {got} numbers; allowed: at most {most}.")
 
 
 def read_config(configs: Path, part: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Written out from the structure of LDM's networks and OpenCLIP's, not from the co
 import json
 import re
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,22 @@ JOINT = re.compile(r"(encoder\.layers\.\d+\.)self_attn\.([qkv])_proj\.(weight|bi
 def write_ldm(folder: Path, file: Path, metadata: dict[str, str] | None = None, **extra: Tensor) -> Path:
     """One checkpoint file of the model in ``folder``, named as its family's are; returns ``file``."""
     save_file(ldm_weights(folder) | extra, file, metadata)
+    return file
+
+
+def write_header(
+    file: Path, shapes: dict[str, tuple[int, ...]], metadata: dict[str, str] | None = None
+) -> Path:
+    """A safetensors file of float16 holes, which take no room on the disk."""
+    start, header = 0, {"__metadata__": metadata or {}}
+    for name, shape in shapes.items():
+        end = start + 2 * prod(shape)
+        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [start, end]}  # type: ignore[assignment]
+        start = end
+    encoded = json.dumps(header).encode()
+    with file.open("wb") as stream:
+        stream.write(len(encoded).to_bytes(8, "little") + encoded)
+        stream.truncate(8 + len(encoded) + start)
     return file
 
 

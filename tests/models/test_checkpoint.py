@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models import ModelError, Parts, defaults, load
 from models.header import LARGEST_HEADER, MOST_TENSORS
-from tests.ldm import UNET, ldm_vae, ldm_weights, write_ldm
+from tests.ldm import UNET, ldm_vae, ldm_weights, write_header, write_ldm
 from tests.tiny import Family, write_tiny
 
 FAMILIES: list[Family] = ["sd", "sd2", "sdxl"]
@@ -310,6 +310,16 @@ def test_weights_that_do_not_fit(
     save_file(spoilt(weights, how), tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match=message):
         read(tmp_path / "model.safetensors", folders["sd"])
+
+
+def test_a_file_of_holes_is_not_read(folders: dict[Family, Path], tmp_path: Path) -> None:
+    """OpenCLIP's joint weights are cut in three, and so read, before their shapes are compared."""
+    folder = folders["sd2"]
+    shapes = {name: tuple(tensor.shape) for name, tensor in ldm_weights(folder).items()}
+    joint = "cond_stage_model.model.transformer.resblocks.0.attn.in_proj_weight"
+    file = write_header(tmp_path / "holes.safetensors", shapes | {joint: (10**6, 10**3)})
+    with pytest.raises(ModelError, match=r"text encoder of file .* has 1000\d{6} numbers; allowed: at most"):
+        read(file, folder)
 
 
 def test_damaged_files_are_clear_errors_or_sound_models(folders: dict[Family, Path], tmp_path: Path) -> None:

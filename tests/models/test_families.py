@@ -1,6 +1,5 @@
 """The families' shipped descriptions: true sizes and names, from headers alone, with no full-size weight."""
 
-import json
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -18,7 +17,8 @@ from models.networks import empty, fill
 from models.recognise import FAMILIES, recognise
 from models.tokenizer import read_tokenizer
 from models.torchvision_guard import guard_torchvision
-from tests.ldm import UNET, clip, ldm_unet, ldm_vae, open_clip
+from pipelines import Recipe
+from tests.ldm import UNET, clip, ldm_unet, ldm_vae, open_clip, write_header
 
 PARAMETERS = {  # of the published models
     "sd1": {"unet": 859_520_964, "vae": 83_653_863, "text_encoder": 123_060_480},
@@ -67,22 +67,6 @@ def checkpoint(family: str) -> dict[str, Tensor]:
     return named | open_clip(second, "conditioner.embedders.1.model.")
 
 
-def write_header(
-    file: Path, shapes: dict[str, tuple[int, ...]], metadata: dict[str, str] | None = None
-) -> Path:
-    """A safetensors file of float16 holes, which take no room on the disk."""
-    start, header = 0, {"__metadata__": metadata or {}}
-    for name, shape in shapes.items():
-        end = start + 2 * prod(shape)
-        header[name] = {"dtype": "F16", "shape": list(shape), "data_offsets": [start, end]}  # type: ignore[assignment]
-        start = end
-    encoded = json.dumps(header).encode()
-    with file.open("wb") as stream:
-        stream.write(len(encoded).to_bytes(8, "little") + encoded)
-        stream.truncate(8 + len(encoded) + start)
-    return file
-
-
 def shapes_of(family: str, channels: int = 4) -> dict[str, tuple[int, ...]]:
     shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint(family).items()}
     first = f"{UNET}input_blocks.0.0.weight"
@@ -116,6 +100,7 @@ def test_a_family_is_recognised_by_its_header(family: str, channels: int, tmp_pa
     expected = {"sd1": 512, "sd2": 768 if channels == 4 else 512, "sdxl": 1024}[family]
     assert (defaults(str(file))["width"], defaults(str(file))["height"]) == (expected, expected)
     read_layout(told.configs)
+    Recipe.read(defaults(str(file)))  # which refuses what is no recipe's
 
 
 @pytest.mark.parametrize(

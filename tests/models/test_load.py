@@ -51,6 +51,19 @@ def test_rows_at_different_levels_are_answered_as_alone(tiny: Parts) -> None:
         torch.testing.assert_close(whole[[k]], alone, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sdxl_in_half_precision_is_near_float32(dtype: torch.dtype, tmp_path: Path) -> None:
+    folder = str(write_tiny(tmp_path / "xl", "sdxl"))
+    exact, half = (load(folder, device="cpu", dtype=one) for one in (torch.float32, dtype))
+    assert half.vae.dtype == (
+        torch.float32 if dtype == torch.float16 else dtype
+    )  # its config says it overflows
+    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    levels, context = [exact.levels[600]], exact.encode_text(["a cat"])
+    plain = exact.denoise(x, levels, context)
+    assert (half.denoise(x, levels, context) - plain).std() < 0.02 * plain.std()
+
+
 def test_bfloat16_answers_are_near_float32(tiny: Parts, tiny_folder: Path) -> None:
     half = load(str(tiny_folder), device="cpu", dtype=torch.bfloat16)
     assert (half.dtype, half.unet.dtype) == (torch.bfloat16, torch.bfloat16)
@@ -180,6 +193,30 @@ def test_a_torn_file_is_a_plain_error(copy: Path, file: str) -> None:
     (copy / file).write_bytes((copy / file).read_bytes()[:500])
     with pytest.raises(ModelError, match="is damaged or not all there"):
         load(str(copy))
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    "file", ["vae/diffusion_pytorch_model.safetensors", "text_encoder/model.safetensors"]
+)
+def test_weights_that_are_no_numbers_are_a_plain_error(copy: Path, file: str, value: float) -> None:
+    tensors = load_file(copy / file)
+    spoilt = sorted(tensors)[-1]
+    tensors[spoilt].view(-1)[-1] = value
+    save_file(tensors, copy / file, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"has weights '.*' that are not numbers"):
+        load(str(copy))
+
+
+def test_networks_of_different_models_are_a_plain_error(copy: Path, tmp_path: Path) -> None:
+    xl = write_tiny(tmp_path / "xl", "sdxl")
+    shutil.rmtree(copy / "text_encoder")
+    shutil.copytree(xl / "text_encoder_2", copy / "text_encoder")
+    with pytest.raises(ModelError, match="U-Net for texts of 32 numbers and encoders of 48"):
+        load(str(copy))
+    shutil.rmtree(xl / "text_encoder_2")
+    with pytest.raises(ModelError, match="lacks text_encoder_2; allowed: all of text_encoder"):
+        load(str(xl))
 
 
 def test_an_unknown_scheduler_setting_is_a_plain_error(tmp_path: Path) -> None:
