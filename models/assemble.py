@@ -8,7 +8,7 @@ import torch
 from models.defaults import read_extra
 from models.error import ModelError
 from models.hardware import best_device, best_dtype
-from models.layout import Layout
+from models.parametrisation import Parametrisation
 from models.parts import Parts
 from models.perturbed import make_perturbable
 from models.prediction import measured
@@ -41,19 +41,14 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
 
     place = torch.device(wishes.device) if wishes.device is not None else best_device()
     kind = wishes.dtype or best_dtype(place)
-    scheduler, known = source.scheduler()
-    if wishes.prediction is not None:
-        scheduler, known = scheduler | {"prediction_type": wishes.prediction}, True
-    parametrisation = read_scheduler(scheduler, read_extra(source.configs).get("sigmas", ()))
+    parametrisation, known = _parametrisation(source, wishes.prediction)
     unet = source.network(UNet2DConditionModel, "unet", kind).to(place)
     vae, vae_files = read_vae(source, wishes.vae, kind)
     encoders = _encoders(source, place)
-    _check_fit(name, source.layout, unet, vae, encoders)
+    weak = source.network(UNet2DConditionModel, WEAK, kind).to(place) if source.has_weak else None
+    _check_fit(name, unet, vae, encoders)
     make_perturbable(unet, PERTURBED_BLOCKS)
-    weak = None
-    if (source.configs / WEAK).is_dir():
-        weak = source.network(UNet2DConditionModel, WEAK, kind).to(place, memory_format=torch.channels_last)
-    native_size, defaults = source.defaults()
+    native_size, defaults = source.defaults(parametrisation.prediction if known else None)
     parts = Parts(
         name=name,
         family=source.layout.family,
@@ -68,22 +63,31 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
         device=place,
         dtype=kind,
         vae_dtype=vae.dtype,
-        weak=weak,
+        weak=weak.to(memory_format=torch.channels_last) if weak is not None else None,
     )
-    return parts if known else _guess(parts)
+    return parts if known else _guess(parts, source)
 
 
-def _guess(parts: Parts) -> Parts:
+def _parametrisation(source: Source, wished: str | None) -> tuple[Parametrisation, bool]:
+    """What the U-Net predicts at which levels, and whether that is known rather than assumed."""
+    scheduler, known = source.scheduler()
+    if wished is not None:
+        scheduler, known = scheduler | {"prediction_type": wished}, True
+    return read_scheduler(scheduler, read_extra(source.configs).get("sigmas", ())), known
+
+
+def _guess(parts: Parts, source: Source) -> Parts:
     """With what the U-Net seems to predict, and a remark that says so."""
     guess = measured(parts)
     other = "v_prediction" if guess == "epsilon" else "epsilon"
-    parametrisation = replace(parts.parametrisation, prediction=guess)
-    remark = GUESSED.format(name=parts.name, guess=guess, other=other)
-    guessed = replace(parts, parametrisation=parametrisation, remarks=(remark,))
-    if guess == "v_prediction":
-        return guessed
-    size = (512, 512)  # Stable Diffusion 2 at 768 predicts v
-    return replace(guessed, native_size=size, defaults=parts.defaults | {"width": 512, "height": 512})
+    native_size, defaults = source.defaults(guess)
+    return replace(
+        parts,
+        parametrisation=replace(parts.parametrisation, prediction=guess),
+        native_size=native_size,
+        defaults=defaults,
+        remarks=(GUESSED.format(name=parts.name, guess=guess, other=other),),
+    )
 
 
 def _encoders(source: Source, place: torch.device) -> tuple[TextEncoder, ...]:
@@ -102,7 +106,7 @@ def _encoders(source: Source, place: torch.device) -> tuple[TextEncoder, ...]:
     )
 
 
-def _check_fit(name: str, layout: Layout, unet: Any, vae: Any, encoders: tuple[TextEncoder, ...]) -> None:
+def _check_fit(name: str, unet: Any, vae: Any, encoders: tuple[TextEncoder, ...]) -> None:
     """Networks of one file or folder need not be of one model."""
     wanted, made = unet.config.in_channels, vae.config.latent_channels
     if wanted not in (made, 2 * made + 1):  # alone, or with the masked picture's and the mask

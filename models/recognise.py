@@ -39,7 +39,7 @@ class Recognised:
     channels: int  # that the U-Net takes: 4, or 9 for painting inside a mask
     prediction: Told | None  # None where it is not said
     zero_snr: bool  # whether it was trained down to pure noise
-    size: tuple[int, int] | None  # (width, height) in pixels, where it differs from the family's
+    size: tuple[int, int] | None  # (width, height) in pixels, where the file names one
 
 
 def recognise(header: Header, configs: Path | None = None) -> Recognised:
@@ -55,8 +55,8 @@ def recognise(header: Header, configs: Path | None = None) -> Recognised:
             "or from 9 for inpainting."
         )
     prediction = _prediction(header) or (None if family == "other" else _usual(family, first[1]))
-    size = _size(header) or ((512, 512) if family == "sd2" and prediction == "epsilon" else None)
-    return Recognised(configs or FAMILIES / family, first[1], prediction, "ztsnr" in header.shapes, size)
+    zero_snr = "ztsnr" in header.shapes
+    return Recognised(configs or FAMILIES / family, first[1], prediction, zero_snr, _size(header))
 
 
 def _usual(family: str, channels: int) -> Told | None:

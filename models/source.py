@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from models.checkpoint import from_checkpoint, read_config
-from models.defaults import read_defaults, read_json
+from models.defaults import read_defaults, read_extra, read_json
 from models.header import Header
 from models.layout import Layout, read_layout
 from models.networks import from_folder
@@ -23,6 +23,7 @@ class Source(Protocol):
     path: Path
     configs: Path  # a folder in diffusers' layout; its weights are not asked for here
     layout: Layout
+    has_weak: bool  # whether there is a weaker U-Net, named ``WEAK``
 
     def network(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         """The network ``part`` of class ``kind``, on the CPU. Raises ``ModelError``."""
@@ -36,8 +37,9 @@ class Source(Protocol):
         """scheduler_config.json, and whether its prediction type is known rather than assumed."""
         ...
 
-    def defaults(self) -> tuple[tuple[int, int], dict[str, Any]]:
-        """(width, height) in pixels, and the recipe fields good for the model."""
+    def defaults(self, prediction: str | None = None) -> tuple[tuple[int, int], dict[str, Any]]:
+        """(width, height) in pixels, and the recipe fields good for the model, which predicts ``prediction``
+        where that is known better than the source says."""
         ...
 
 
@@ -47,19 +49,20 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = self.configs = path
         self.layout = read_layout(path)
+        self.has_weak = (path / WEAK).is_dir()
 
     def network(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         return from_folder(kind, self.path / part, dtype)
 
     def files(self) -> dict[str, Path]:
-        parts = (*self.layout.parts, *((WEAK,) if (self.path / WEAK).is_dir() else ()))
+        parts = (*self.layout.parts, *((WEAK,) if self.has_weak else ()))
         found = (file for part in parts for file in sorted((self.path / part).iterdir()))
         return {file.relative_to(self.path).as_posix(): file for file in found if file.suffix in DESCRIPTIONS}
 
     def scheduler(self) -> tuple[dict[str, Any], bool]:
         return read_json(self.configs / "scheduler" / "scheduler_config.json"), True
 
-    def defaults(self) -> tuple[tuple[int, int], dict[str, Any]]:
+    def defaults(self, prediction: str | None = None) -> tuple[tuple[int, int], dict[str, Any]]:
         return read_defaults(self.configs)
 
 
@@ -73,6 +76,7 @@ class CheckpointFile:
         self._described = configs is not None
         self.configs = self._told.configs
         self.layout = read_layout(self.configs)
+        self.has_weak = False
 
     def network(self, kind: Any, part: str, dtype: torch.dtype) -> Any:
         config = read_config(self.configs, part)
@@ -91,7 +95,8 @@ class CheckpointFile:
             config |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
         return config, self._described or self._told.prediction is not None
 
-    def defaults(self) -> tuple[tuple[int, int], dict[str, Any]]:
+    def defaults(self, prediction: str | None = None) -> tuple[tuple[int, int], dict[str, Any]]:
         size, fields = read_defaults(self.configs)
-        width, height = self._told.size or size
+        of = read_extra(self.configs).get("native_size_of", {})  # of each prediction, where they differ
+        width, height = self._told.size or of.get(prediction or self._told.prediction) or size
         return (width, height), fields | {"width": width, "height": height}

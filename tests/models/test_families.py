@@ -79,6 +79,25 @@ def test_networks_are_of_the_published_size(family: str) -> None:
         assert sum(parameter.numel() for parameter in network(family, part).parameters()) == count, part
 
 
+@pytest.mark.parametrize(
+    ("family", "count", "known"),
+    [
+        ("sd1", 1131, ("v1", "inpainting", "clip")),  # as many as the pruned files of SD 1.5
+        ("sd2", None, ("v2", "open_clip")),
+        ("sdxl", 2515, ("xl_base", "clip_sdxl", "open_clip_sdxl")),  # as many as SDXL base
+    ],
+)
+def test_the_names_are_those_that_files_are_known_by(
+    family: str, count: int | None, known: tuple[str, ...]
+) -> None:
+    guard_torchvision()
+    from diffusers.loaders.single_file_utils import CHECKPOINT_KEY_NAMES
+
+    names = checkpoint(family)
+    assert count is None or len(names) == count
+    assert [CHECKPOINT_KEY_NAMES[what] for what in known if CHECKPOINT_KEY_NAMES[what] not in names] == []
+
+
 @pytest.mark.parametrize("family", PARAMETERS)
 def test_every_name_of_a_full_size_file_has_its_place(family: str) -> None:
     tensors = checkpoint(family)
@@ -107,7 +126,7 @@ def test_a_family_is_recognised_by_its_header(family: str, channels: int, tmp_pa
     ("metadata", "prediction", "size"),
     [
         ({"modelspec.architecture": "stable-diffusion-v2-512"}, None, None),
-        ({"modelspec.prediction_type": "epsilon"}, "epsilon", (512, 512)),
+        ({"modelspec.prediction_type": "epsilon"}, "epsilon", None),
         ({"modelspec.prediction_type": "v", "modelspec.resolution": "768x768"}, "v_prediction", (768, 768)),
         ({"modelspec.resolution": "640x384"}, None, (640, 384)),
         ({"modelspec.resolution": "512"}, None, (512, 512)),
@@ -120,6 +139,9 @@ def test_metadata_tells_the_rest(
 ) -> None:
     told = recognise(read_header(write_header(tmp_path / "model.safetensors", shapes_of("sd2"), metadata)))
     assert (told.prediction, told.size) == (prediction, size)
+    expected = size or ((512, 512) if prediction == "epsilon" else (768, 768))
+    good = defaults(str(tmp_path / "model.safetensors"))
+    assert (good["width"], good["height"]) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Which prediction a network makes, measured on exact answers: what is right for pictures that are known."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,7 +10,11 @@ from torch import Tensor, nn
 
 from models import Parts, load
 from models.assemble import _guess
+from models.header import read_header
 from models.prediction import measured
+from models.source import CheckpointFile
+from tests.ldm import write_header
+from tests.models.test_families import shapes_of
 from tests.tiny import write_tiny
 
 
@@ -44,15 +49,23 @@ def test_an_exact_network_is_told_by_its_answer_to_noise(
     assert measured(replace(parts, unet=Exact(parts, prediction, mean, spread))) == prediction
 
 
-def test_a_guess_is_noted_with_the_way_out(parts: Parts) -> None:
-    native = replace(parts, native_size=(768, 768), defaults={"width": 768, "height": 768, "steps": 25})
-    noise = _guess(replace(native, unet=Exact(parts, "epsilon", 0.0, 1.0)))
-    assert noise.parametrisation.prediction == "epsilon"
-    assert (noise.native_size, noise.defaults) == ((512, 512), {"width": 512, "height": 512, "steps": 25})
-    [note] = noise.notes
+@pytest.mark.parametrize(("guess", "other", "side"), [("epsilon", "v_prediction", 512),
+                                                      ("v_prediction", "epsilon", 768)])  # fmt: skip
+def test_a_guess_is_noted_with_the_way_out(
+    guess: str, other: str, side: int, parts: Parts, tmp_path: Path
+) -> None:
+    """For a true header of Stable Diffusion 2 that tells nothing, and an exact network in its place."""
+    header = read_header(write_header(tmp_path / "model.safetensors", shapes_of("sd2")))
+    guessed = _guess(replace(parts, unet=Exact(parts, guess, 0.0, 1.0)), CheckpointFile(header))
+    assert guessed.parametrisation.prediction == guess
+    assert guessed.native_size == (side, side) == (guessed.defaults["width"], guessed.defaults["height"])
+    [note] = guessed.notes
     assert "does not say whether it predicts noise or velocity" in note
-    assert note.endswith("load it with prediction='v_prediction'.")
-    velocity = _guess(replace(native, unet=Exact(parts, "v_prediction", 0.0, 1.0)))
-    assert velocity.parametrisation.prediction == "v_prediction"
-    assert (velocity.native_size, velocity.defaults["width"]) == ((768, 768), 768)
-    assert velocity.notes[0].endswith("load it with prediction='epsilon'.")
+    assert note.endswith(f"load it with prediction={other!r}.")
+
+
+def test_a_size_that_the_file_names_stays(tmp_path: Path) -> None:
+    named = {"modelspec.resolution": "640x640"}
+    header = read_header(write_header(tmp_path / "model.safetensors", shapes_of("sd2"), named))
+    assert CheckpointFile(header).defaults("epsilon")[0] == (640, 640)
+    assert CheckpointFile(header).defaults()[1]["width"] == 640
