@@ -323,13 +323,13 @@ def test_a_file_of_holes_is_not_read(folders: dict[Family, Path], tmp_path: Path
 
 
 def test_damaged_files_are_clear_errors_or_sound_models(folders: dict[Family, Path], tmp_path: Path) -> None:
-    """150 files cut short or with a bit of the header turned over; each answered in under two seconds."""
+    """300 files cut short or with a bit of the header turned over; each answered in under two seconds."""
     whole = write_ldm(folders["sd"], tmp_path / "whole.safetensors").read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
     draws, refused = random.Random(0), 0
-    for k in range(150):
+    for k in range(300):
         damaged = bytearray(whole)
-        if k < 50:
+        if k < 100:
             damaged = damaged[: draws.randrange(len(whole))]
         else:
             at = draws.randrange(header)
@@ -345,4 +345,4 @@ def test_damaged_files_are_clear_errors_or_sound_models(folders: dict[Family, Pa
         else:  # a name or a type of what is no part of the model
             assert all(t.isfinite().all() for net in networks(parts).values() for t in net.values())
         assert time.monotonic() - began < 2
-    assert refused > 140
+    assert refused > 270
