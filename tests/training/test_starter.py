@@ -14,12 +14,13 @@ from training.data.scenes import Background, Placed, Scene, held_out, render
 from training.data.vocabulary import COLOURS, THINGS
 from training.starter.__main__ import CONFIG, _workshop
 from training.starter.card import Spent, history, spent, write_card
+from training.starter.codes import to_tensor
 from training.starter.evaluation import _related, cases, interval
 from training.starter.export import export
 from training.starter.judge import Seen, _objects, background_colour, grid_of, match_glyphs
-from training.starter.text import QUESTIONS, answers, build_tokenizer, captions
+from training.starter.questions import QUESTIONS, answers
+from training.starter.text import build_tokenizer, captions
 from training.starter.unet import SCHEDULER
-from training.starter.vae import to_tensor
 
 
 def test_the_tokenizer_knows_its_words_whole_and_any_bytes_at_all(tmp_path: Path) -> None:
@@ -94,13 +95,11 @@ def test_a_relation_is_judged_by_the_centres(relation: str, second: tuple[int, i
 
 def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: Path) -> None:
     changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2",
-               "decoder.steps=2", "latents.scenes=8",
+               "latents.scenes=8",
                "vae.batch=4", "text.batch=4", "unet.batch=2"]  # fmt: skip
-    whole = _workshop(CONFIG, changes).whole()
-    export(whole, tmp_path / "starter", spent(tmp_path))
-    assert [row[:2] for row in history(tmp_path / "starter")] == [
-        ("vae", 2), ("text", 2), ("unet", 2), ("decoder", 2)
-    ]  # fmt: skip
+    workshop = _workshop(CONFIG, changes)
+    export(workshop.unet(), workshop.vae(), tmp_path / "starter", spent(tmp_path))
+    assert [row[:2] for row in history(tmp_path / "starter")] == [("vae", 2), ("text", 2), ("unet", 2)]
     weights = sum(f.stat().st_size for f in (tmp_path / "starter").rglob("*.safetensors"))
     assert weights < 80e6
     parts = load(str(tmp_path / "starter"), dtype=torch.float32)
@@ -111,12 +110,12 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
         *changes,
         f"start={tmp_path / 'starter'}",
         f"folder={tmp_path / 'again'}",
-        "unet.learning_rate=0",
+        *(f"{stage}.learning_rate=0" for stage in ("vae", "text", "unet")),
     ]
-    task = _workshop(CONFIG, again).unet()
-    assert task.cache.scale == parts.vae.config.scaling_factor
-    learnt = dict(task.module.unet.named_parameters())
-    assert all(torch.equal(p, learnt[name]) for name, p in parts.unet.named_parameters())
+    going_on = _workshop(CONFIG, again)
+    for part, shipped in ((going_on.unet().module.unet, parts.unet), (going_on.vae(), parts.vae)):
+        learnt = dict(part.named_parameters())
+        assert all(torch.equal(p, learnt[name]) for name, p in shipped.named_parameters())
     theirs.set_progress_bar_config(disable=True)
     assert isinstance(theirs.scheduler, DDIMScheduler)
     noise = torch.randn((8, 16, 16), generator=torch.Generator().manual_seed(3))[None]

@@ -15,16 +15,18 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.loop import Plan, Task, train
+from training.starter.cache import Cache, build_cache
 from training.starter.card import history, spent, write_card
 from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
-from training.starter.text import TextTask, build_tokenizer, captions
-from training.starter.unet import Cache, DecoderTask, UnetTask, build_cache, build_unet
-from training.starter.vae import VaeTask
+from training.starter.text import TextTask, build_encoder, build_tokenizer, captions
+from training.starter.unet import UnetTask, build_unet
+from training.starter.vae import VaeTask, build_vae
 
 CONFIG = Path(__file__).with_name("starter.toml")
 STARTER = Path("models/starter")
+STAGES = ("vae", "text", "unet", "judge")
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
@@ -39,57 +41,52 @@ class Workshop:
         settings = {k: v for k, v in self.config[stage].items() if k not in ("batch", "full_from")}
         return train(task, Plan(seed=self.seed, **settings, **more), self.folder / stage).eval()
 
+    def words(self) -> CLIPTokenizer:
+        words = self.start / "tokenizer" if self.start else self.folder / "tokenizer"
+        if words.exists():
+            return CLIPTokenizer.from_pretrained(words)
+        return build_tokenizer(captions(30_000, self.seed + 1), words)
+
+    def cache(self) -> Cache:
+        count, file = self.config["latents"]["scenes"], self.folder / "latents.safetensors"
+        return build_cache(self.words(), count, self.seed, file)
+
     def vae(self) -> AutoencoderKL:
-        if self.start:
-            return AutoencoderKL.from_pretrained(self.start / "vae", torch_dtype=torch.float32).eval()
         set_seed(self.seed)
         own = self.config["vae"]
-        task = VaeTask(self.seed, own["batch"], 64, int(own["steps"] * own["full_from"]))
+        learnt = self._start("vae")
+        vae = AutoencoderKL.from_pretrained(learnt, torch_dtype=torch.float32) if learnt else build_vae()
+        task = VaeTask(vae, self.seed, own["batch"], 64, int(own["steps"] * own["full_from"]))
         self._train("vae", task)
-        return task.module.vae
+        return vae
 
-    def text(self) -> tuple[CLIPTokenizer, CLIPTextModel]:
-        if self.start:
-            encoder = CLIPTextModel.from_pretrained(self.start / "text_encoder", dtype=torch.float32)
-            return CLIPTokenizer.from_pretrained(self.start / "tokenizer"), encoder.eval()
+    def text(self) -> CLIPTextModel:
         set_seed(self.seed)
-        words = self.folder / "tokenizer"
-        tokenizer = (CLIPTokenizer.from_pretrained(words) if words.exists()
-                     else build_tokenizer(captions(30_000, self.seed + 1), words))  # fmt: skip
-        own = self.config["text"]
-        task = TextTask(tokenizer, self.seed, own["batch"], int(own["steps"] * own["full_from"]))
-        self._train("text", task)
-        return tokenizer, task.module.encoder
-
-    def latents(self, vae: AutoencoderKL, tokenizer: CLIPTokenizer) -> Cache:
-        scale = vae.config["scaling_factor"] if self.start else None
-        count, file = self.config["latents"]["scenes"], self.folder / "latents.safetensors"
-        return build_cache(vae, tokenizer, count, self.seed, file, scale)
+        words, learnt = self.words(), self._start("text_encoder")
+        encoder = (CLIPTextModel.from_pretrained(learnt, dtype=torch.float32)
+                   if learnt else build_encoder(words))  # fmt: skip
+        end = words.eos_token_id
+        assert isinstance(end, int)
+        self._train("text", TextTask(encoder, self.cache(), end, self.seed, self.config["text"]["batch"]))
+        return encoder.eval()
 
     def unet(self) -> UnetTask:
-        vae = self.vae()
-        tokenizer, encoder = self.text()
-        cache = self.latents(vae, tokenizer)
+        encoder = self.text()
         set_seed(self.seed)
-        learnt = self.start / "unet" if self.start else None
-        unet = (UNet2DConditionModel.from_pretrained(learnt, torch_dtype=torch.float32)
-                if learnt and learnt.is_dir() else build_unet())  # fmt: skip
-        task = UnetTask(cache, unet, encoder, tokenizer, vae, self.seed, self.config["unet"]["batch"])
+        learnt = self._start("unet")
+        unet = (
+            UNet2DConditionModel.from_pretrained(learnt, torch_dtype=torch.float32)
+            if learnt
+            else build_unet()
+        )
+        task = UnetTask(self.cache(), unet, encoder, self.words(), self.seed, self.config["unet"]["batch"])
         self._train("unet", task)
         return task
 
-    def whole(self) -> UnetTask:
-        """Everything, with a decoder that went on learning after its latents were fixed."""
-        task = self.unet()
-        set_seed(self.seed)
-        self._train("decoder", DecoderTask(task.vae, task.cache, self.seed, self.config["decoder"]["batch"]))
-        return task
-
-    def decoder(self) -> None:
-        vae, (tokenizer, _) = self.vae(), self.text()
-        cache = self.latents(vae, tokenizer)
-        set_seed(self.seed)
-        self._train("decoder", DecoderTask(vae, cache, self.seed, self.config["decoder"]["batch"]))
+    def _start(self, part: str) -> Path | None:
+        """The folder of a part to go on from, if there is one."""
+        folder = self.start / part if self.start else None
+        return folder if folder and folder.is_dir() else None
 
     def judge(self) -> JudgeNet:
         set_seed(self.seed)
@@ -118,19 +115,19 @@ Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, e
 
 @app.command()
 def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  # noqa: B006
-    """Train one stage: vae, text, unet or judge (the earlier ones first where they are needed)."""
-    getattr(
-        _workshop(config, changes), {"vae": "vae", "text": "text", "unet": "unet", "judge": "judge"}[name]
-    )()
+    """Train one stage: vae, text, unet or judge (what it needs first)."""
+    if name not in STAGES:
+        raise typer.BadParameter(f"got {name!r}; allowed: {', '.join(STAGES)}.")
+    getattr(_workshop(config, changes), name)()
 
 
 @app.command("train")
 def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train everything and write the starter in diffusers' folder layout."""
     workshop = _workshop(config, changes)
-    task = workshop.whole()
+    task, vae = workshop.unet(), workshop.vae()
     before = history(workshop.start) if workshop.start else []
-    export(task, out, [*before, *(row for row in spent(workshop.folder) if row.stage != "judge")])
+    export(task, vae, out, [*before, *(row for row in spent(workshop.folder) if row.stage != "judge")])
 
 
 @app.command("evaluate")

@@ -22,7 +22,7 @@ class Spent(NamedTuple):
 def spent(folder: Path) -> list[Spent]:
     """Of each stage in a run's folder, from its curve (a pause between two logged rows is not counted)."""
     cost = []
-    for stage in ("vae", "text", "unet", "decoder", "judge"):
+    for stage in ("vae", "text", "unet", "judge"):
         curve = folder / stage / "curve.jsonl"
         if curve.exists():
             rows = [json.loads(line) for line in curve.read_text().splitlines()]

@@ -32,8 +32,8 @@ from training.data.scenes import (
     spread,
 )
 from training.data.vocabulary import COLOURS, RELATIONS, THINGS
+from training.starter.codes import to_grid, to_tensor
 from training.starter.judge import JudgeNet, Seen, background_colour, detect, match_glyphs
-from training.starter.vae import to_grid, to_tensor
 
 SEED = 20_000  # prompt k is drawn with seed SEED + k
 SINGLES, PAIRS, COUNTS = 200, 150, 150

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
 from training.data.scenes import SIDE
@@ -17,13 +18,12 @@ DEFAULTS = {
 }  # fmt: skip
 
 
-def export(task: UnetTask, folder: Path, training: Sequence[Spent] = ()) -> None:
+def export(task: UnetTask, vae: AutoencoderKL, folder: Path, training: Sequence[Spent] = ()) -> None:
     """Write VAE, text encoder, tokenizer, U-Net and scheduler; fp16 safetensors of less than 80 MB in all.
 
     ``training`` is what was spent on it, from its first step on: it travels with the model.
     """
-    vae = task.vae
-    vae.register_to_config(scaling_factor=task.cache.scale)
+    vae.register_to_config(scaling_factor=1.0)  # codes are of unit variance as they are
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=task.module.encoder,

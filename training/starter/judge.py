@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from training.data.glyphs import sized
 from training.data.scenes import SIDE, scene_at
 from training.data.vocabulary import COLOURS, THINGS
-from training.starter.vae import to_tensor
+from training.starter.codes import to_tensor
 
 CELLS = 16
 NEAR = 12  # pixels: cells whose centre is this near to an object's centre carry its class

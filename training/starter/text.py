@@ -1,8 +1,9 @@
 """The starter's words: a CLIP-style BPE tokenizer and a CLIP text encoder that learns to read captions.
 
-Before the U-Net sees it, the encoder is taught to *read*: from its states at and after the end of the text, a
-linear head must tell what the caption says (objects, count, relation, background, size, style). Synonyms and
-paraphrases thereby land close together, which image-text contrast would need far more data for.
+Before the U-Net sees it, the encoder is taught to *read*: from its states at and after the end of the text,
+linear heads must tell what the caption says (objects, count, relation, background, size, style) and what that
+looks like. Synonyms and paraphrases thereby land close together, which image-text contrast would need far
+more data for, and the U-Net finds the look of things there instead of having to learn it by heart.
 """
 
 import json
@@ -11,15 +12,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from training.data.scenes import Scene, caption, describe
-from training.data.vocabulary import COLOURS, SETTINGS, SIZES, STYLES, THINGS
+from training.data.glyphs import sized
+from training.data.scenes import caption, describe
+from training.data.vocabulary import THINGS
+from training.starter.cache import LENGTH, Cache
+from training.starter.codes import CHANNELS, Codes, codes, to_tensor
+from training.starter.questions import QUESTIONS
 
-LENGTH = 77  # tokens, with start and end, as in every CLIP
 WIDTH = 256
+GLYPH = 72  # pixels of an object that the heads must know the look of
+PATCH = 2  # codes along the edge of a patch of the scene
+PATCHES = 64
+LOOKS_WEIGHT = 4.0
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -86,56 +95,26 @@ def build_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
     )
 
 
-COLOUR_NAMES, SETTING_NAMES = list(COLOURS), list(SETTINGS)
-QUESTIONS = {  # what the caption says -> number of possible answers; 0 is "not said"
-    "first": len(THINGS) + 1,
-    "second": len(THINGS) + 1,
-    "count": 4,
-    "axis": 3,
-    "top": len(COLOURS) + 1,
-    "bottom": len(COLOURS) + 1,
-    "setting": len(SETTINGS) + 1,
-    "size": len(SIZES) + 1,
-    "style": len(STYLES) + 1,
-}
-
-
-def answers(scene: Scene, text: str) -> list[int]:
-    """The true answers to ``QUESTIONS``; the first object is the left or upper one of a pair."""
-    first, second = scene.objects[0].thing, scene.objects[1].thing if len(scene.objects) > 1 else None
-    alone = second is None or second == first
-    if scene.relation in ("right of", "below"):
-        assert second is not None
-        first, second = second, first
-    axis = {None: 0, "left of": 1, "right of": 1, "above": 2, "below": 2}[scene.relation]
-    said = scene.background.colours
-    kind = scene.background.kind
-    top = COLOUR_NAMES.index(said[0]) + 1 if said else 0
-    bottom = COLOUR_NAMES.index(said[-1]) + 1 if said else 0
-    setting = SETTING_NAMES.index(kind) + 1 if kind in SETTINGS else 0
-    return [
-        first + 1,
-        0 if alone else (second or 0) + 1,
-        len(scene.objects) if alone else 0,
-        axis,
-        top,
-        bottom,
-        setting,
-        list(SIZES).index(scene.size) + 1 if scene.size else 0,
-        list(STYLES).index(scene.style) + 1 if scene.style else 0,
-    ]
-
-
 class Reader(nn.Module):
-    """Text encoder and the linear heads that question it. The heads are thrown away after training."""
+    """Text encoder and the linear heads that question it. The heads are thrown away after training.
 
-    def __init__(self, encoder: CLIPTextModel) -> None:
+    Like CLIP's, its states must say what things look like: from any state after the end of a caption the
+    heads tell what it says and the codes of its objects, and the last ``PATCHES`` states tell, one patch each,
+    the codes of the scene as far as words can.
+    """
+
+    def __init__(self, encoder: CLIPTextModel, codes: Codes) -> None:
         super().__init__()
         self.encoder = encoder
         self.heads = nn.Linear(WIDTH, sum(QUESTIONS.values()))
+        self.register_buffer("glyphs", glyph_codes(codes), persistent=False)  # (THINGS + 1, G)
+        self.glyphs: Tensor
+        self.objects = nn.Linear(WIDTH, 2 * self.glyphs.shape[1])
+        self.scene = nn.Linear(WIDTH, CHANNELS * PATCH**2)
 
-    def forward(self, tokens: Tensor, where: Tensor, truth: Tensor) -> dict[str, Tensor]:
-        """tokens (B, L); where (B, 2) positions from the end of the text on; truth (B, Q), -1 = not asked."""
+    def forward(self, tokens: Tensor, where: Tensor, truth: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """tokens (B, L); where (B, 2) positions from the end of the text on; truth (B, Q), -1 = not asked;
+        codes (B, C, h, w) of the scene."""
         states = self.encoder(tokens).last_hidden_state  # (B, L, WIDTH)
         asked = states.gather(1, where[..., None].expand(-1, -1, states.shape[-1]))  # (B, 2, WIDTH)
         logits = self.heads(asked).float().split(list(QUESTIONS.values()), dim=-1)
@@ -144,47 +123,47 @@ class Reader(nn.Module):
             goal = truth[:, None, k].expand(-1, row.shape[1])
             losses.append(nn.functional.cross_entropy(row.flatten(0, 1), goal.flatten(), ignore_index=-1))
             right.append(((row.argmax(-1) == goal) | (goal < 0)).float())
+        looks = self.glyphs[truth[:, :2]].flatten(1)[:, None]  # (B, 1, 2 G): first and second object
+        objects = (self.objects(asked).float() - looks).square().mean()
+        patches = nn.functional.pixel_unshuffle(codes, PATCH).flatten(2).mT  # (B, PATCHES, C P P)
+        scene = (self.scene(states[:, -PATCHES:]).float() - patches).square().mean()
+        loss = torch.stack(losses).sum() + LOOKS_WEIGHT * (objects + scene)
         all_right = torch.stack(right).amin(0).mean()
-        return {"loss": torch.stack(losses).sum(), "all_right": all_right}
+        return {"loss": loss, "all_right": all_right, "objects": objects, "scene": scene}
+
+
+def glyph_codes(codes: Codes) -> Tensor:
+    """(THINGS + 1, G): the codes of each object alone at ``GLYPH`` pixels, less those of the gray around it,
+    of unit variance; row 0 is no object."""
+    gray = np.full((GLYPH, GLYPH, 3), 128, np.uint8)
+    pictures = [gray]
+    for thing in THINGS:
+        image = Image.fromarray(gray)
+        glyph = sized(thing.glyph, GLYPH)
+        image.paste(glyph, (0, 0), glyph)
+        pictures.append(np.asarray(image))
+    found = codes.encode(to_tensor(np.stack(pictures))).flatten(1)
+    found = found - found[:1]
+    return found / found[1:].std()
 
 
 class TextTask:
-    """Short windows first (a caption is under 32 tokens), the full 77 from ``full_from`` steps on."""
+    """Captions of the cached scenes."""
 
-    def __init__(self, tokenizer: CLIPTokenizer, seed: int, batch: int, full_from: int) -> None:
-        self.tokenizer, self.seed, self.size, self.full_from = tokenizer, seed, batch, full_from
-        self.module = Reader(build_encoder(tokenizer))
+    def __init__(self, encoder: CLIPTextModel, cache: Cache, end: int, seed: int, batch: int) -> None:
+        """``end`` is the token that ends a text."""
+        self.cache, self.end, self.seed, self.size = cache, end, seed, batch
+        self.module = Reader(encoder, codes(seed))
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
         rng = np.random.default_rng((self.seed, 7, step, rank))
-        length, count = (32, self.size) if step < self.full_from else (LENGTH, self.size // 2)
-        texts, truth = [], []
-        for _ in range(count):
-            scene = describe(rng)
-            texts.append(caption(scene, rng))
-            truth.append(_asked(answers(scene, texts[-1]), texts[-1], scene))
-        tokens = self.tokenizer(
-            texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        ).input_ids  # (B, L)
-        ends = (tokens == self.tokenizer.eos_token_id).int().argmax(1)
-        later = torch.from_numpy(rng.integers(ends.numpy(), length))
-        return tokens, torch.stack([ends, later], 1), torch.tensor(truth)
+        rows = rng.integers(len(self.cache.latents), size=self.size)
+        which = rng.integers(self.cache.tokens.shape[1], size=self.size)
+        tokens = self.cache.tokens[rows, which]  # (B, L)
+        ends = (tokens == self.end).int().argmax(1)
+        later = torch.from_numpy(rng.integers(ends.numpy(), LENGTH))
+        where = torch.stack([ends, later], 1)
+        return tokens, where, self.cache.truth[rows, which], self.cache.latents[rows].float()
 
     def sample(self) -> None:
         return None
-
-
-def _asked(row: list[int], text: str, scene: Scene) -> list[int]:
-    """Backgrounds that the caption leaves out are not asked for (-1)."""
-    kind = scene.background.kind
-    words = SETTINGS.get(kind)
-    colours = (*scene.background.colours, "gray", "turquoise")
-    said = (
-        any(w in text for w in words)
-        if words
-        else any(
-            f"{c} background" in text or f"on {c}" in text or f"{c} gradient" in text or f"from {c}" in text
-            for c in colours
-        )  # fmt: skip
-    )
-    return row if said else [*row[:4], -1, -1, -1, *row[7:]]

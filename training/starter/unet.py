@@ -1,34 +1,23 @@
-"""The starter's U-Net: text-conditioned diffusion on cached latents of the VAE.
+"""The starter's U-Net: text-conditioned diffusion on cached codes, which are the VAE's latents.
 
 The network predicts x0 on a zero-terminal-SNR schedule; the loss on x0 is weighted by the signal-to-noise
 ratio clamped to [0.4, 5] (min-SNR-5, arXiv:2303.09556; the floor keeps the noisiest levels, where layout is
 decided, in the objective). A tenth of the captions are dropped for classifier-free guidance.
 """
 
-import hashlib
-import os
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from PIL import Image
-from rich.progress import track
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from models.hardware import best_dtype
-from training.data.scenes import SIDE, caption, describe, render, scene_at
-from training.starter.text import LENGTH, WIDTH
-from training.starter.vae import LATENT_CHANNELS, DecoderObjective, to_grid, to_tensor
+from training.data.scenes import CELL, SIDE, scene_at
+from training.starter.cache import LENGTH, Cache
+from training.starter.codes import CHANNELS, codes, to_grid
+from training.starter.text import WIDTH
 
 DROP_CAPTION = 0.1
-CAPTIONS_EACH = 2  # captions cached with each scene
 MIDDLE = (300, 900)  # timesteps between which SNR falls from 1.3 to 0.003
 
 SCHEDULER = DDIMScheduler(
@@ -48,9 +37,9 @@ SCHEDULER = DDIMScheduler(
 def build_unet() -> UNet2DConditionModel:
     """Four levels, 16 x 16 to 2 x 2: the last one sees the whole picture at once and can lay out a glyph."""
     return UNet2DConditionModel(
-        sample_size=SIDE // 8,
-        in_channels=LATENT_CHANNELS,
-        out_channels=LATENT_CHANNELS,
+        sample_size=SIDE // CELL,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         block_out_channels=(96, 192, 256, 288),
@@ -61,95 +50,6 @@ def build_unet() -> UNet2DConditionModel:
         resnet_time_scale_shift="scale_shift",  # and it scales as well as shifts
         attention_head_dim=(2, 3, 4, 4),  # pyright: ignore[reportArgumentType]  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
     )
-
-
-@dataclass(frozen=True)
-class Cache:
-    """Latents (N, C, h, w) in float16, already times ``scale``; tokens (N, CAPTIONS_EACH, L)."""
-
-    latents: Tensor
-    tokens: Tensor
-    scale: float
-
-
-def build_cache(
-    vae: AutoencoderKL,
-    tokenizer: CLIPTokenizer,
-    count: int,
-    seed: int,
-    file: Path,
-    scale: float | None = None,
-) -> Cache:
-    """Render and encode ``count`` scenes once; kept in ``file`` (safetensors) for later runs.
-
-    ``scale`` multiplies the latents; None makes their standard deviation 1.
-    """
-    made_from = {"scenes": str(count), "seed": str(seed), "vae": _fingerprint(vae), "scale": str(scale)}
-    if file.exists():
-        with safe_open(str(file), "pt") as saved:
-            if saved.metadata() == made_from:
-                tokens = saved.get_tensor("tokens").long()
-                return Cache(saved.get_tensor("latents"), tokens, float(saved.get_tensor("scale")))
-    device = next(vae.parameters()).device
-    dtype = best_dtype(device)
-    latents, texts = [], []
-    for start in track(range(0, count, 64), "caching latents"):
-        pixels = np.empty((min(64, count - start), SIDE, SIDE, 3), np.uint8)
-        for k in range(len(pixels)):
-            rng = np.random.default_rng((seed, start + k))
-            scene = describe(rng)
-            pixels[k] = render(scene, rng)
-            texts += [caption(scene, rng) for _ in range(CAPTIONS_EACH)]
-        with torch.no_grad(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            batch = to_tensor(pixels).to(device, memory_format=torch.channels_last)
-            latents.append(vae.encode(batch).latent_dist.mean.float().cpu())  # type: ignore[union-attr]
-    whole = torch.cat(latents)
-    scale = scale or 1 / float(whole.std())
-    tokens = tokenizer(
-        texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
-    ).input_ids
-    cache = Cache((whole * scale).half().contiguous(), tokens.view(count, CAPTIONS_EACH, LENGTH), scale)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    held = {
-        "latents": cache.latents,
-        "tokens": cache.tokens.short(),
-        "scale": torch.tensor(scale, dtype=torch.float64),
-    }
-    save_file(held, str(part), made_from)
-    os.replace(part, file)
-    return cache
-
-
-def _fingerprint(vae: AutoencoderKL) -> str:
-    """Names the encoder's weights: latents of another encoder are another data set."""
-    digest = hashlib.blake2b(digest_size=16)
-    for parameter in vae.encoder.parameters():
-        digest.update(parameter.detach().cpu().numpy().tobytes())
-    return digest.hexdigest()
-
-
-class DecoderTask:
-    """Whole scenes from their cached latents (scene k of the cache is scene k of the training set)."""
-
-    def __init__(self, vae: AutoencoderKL, cache: Cache, seed: int, batch: int) -> None:
-        self.module = DecoderObjective(vae)
-        self.cache, self.seed, self.size = cache, seed, batch
-
-    def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
-        rows = np.random.default_rng((self.seed, 3, step, rank)).integers(
-            len(self.cache.latents), size=self.size
-        )
-        pixels = np.stack([scene_at(int(k), self.seed)[1] for k in rows])
-        return self.cache.latents[rows].float() / self.cache.scale, to_tensor(pixels)
-
-    def sample(self) -> Image.Image:
-        """Twelve scenes of the cache above what the decoder makes of them."""
-        device = next(self.module.parameters()).device
-        latents = (self.cache.latents[:12].float() / self.cache.scale).to(device)
-        decoded = self.module.vae.decode(latents).sample  # type: ignore[union-attr]
-        shown = to_tensor(np.stack([scene_at(k, self.seed)[1] for k in range(12)]))
-        return to_grid(torch.cat([shown, decoded.float().cpu()]), 12)
 
 
 class Denoising(nn.Module):
@@ -183,12 +83,11 @@ class UnetTask:
         unet: UNet2DConditionModel,
         encoder: CLIPTextModel,
         tokenizer: CLIPTokenizer,
-        vae: AutoencoderKL,
         seed: int,
         batch: int,
     ) -> None:
         self.module = Denoising(unet, encoder)
-        self.cache, self.tokenizer, self.vae, self.seed, self.size = cache, tokenizer, vae, seed, batch
+        self.cache, self.tokenizer, self.seed, self.size = cache, tokenizer, seed, batch
         self.nothing = self._tokens([""])[0]
         self.shown = [scene_at(k, seed + 2)[2] for k in range(12)] + SHOWN
 
@@ -200,7 +99,7 @@ class UnetTask:
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(hash((self.seed, step, rank)) % 2**63)
         rows = torch.randint(len(self.cache.latents), (self.size,), generator=generator)
-        which = torch.randint(CAPTIONS_EACH, (self.size,), generator=generator)
+        which = torch.randint(self.cache.tokens.shape[1], (self.size,), generator=generator)
         x0 = self.cache.latents[rows].float()
         tokens = self.cache.tokens[rows, which]
         dropped = torch.rand(self.size, generator=generator) < DROP_CAPTION
@@ -208,13 +107,14 @@ class UnetTask:
         return x0, tokens, _timesteps(self.size, generator), torch.randn(x0.shape, generator=generator)
 
     def sample(self) -> Image.Image:
-        """Prompts of fresh scenes and hand-written ones, seed k for prompt k, DDIM 25 steps, guidance 4."""
+        """Prompts of fresh scenes and hand-written ones, seed k for prompt k, DDIM 25 steps, guidance 4; as
+        the codes themselves say it, without a decoder."""
         device = next(self.module.parameters()).device
         scheduler = DDIMScheduler(**SCHEDULER.config)
         scheduler.set_timesteps(25)
         count = len(self.shown)
         x = torch.stack([
-            torch.randn(LATENT_CHANNELS, SIDE // 8, SIDE // 8, generator=torch.Generator().manual_seed(k))
+            torch.randn(CHANNELS, SIDE // CELL, SIDE // CELL, generator=torch.Generator().manual_seed(k))
             for k in range(count)
         ]).to(device)  # fmt: skip
         context = self.module.encoder(self._tokens([*self.shown, *[""] * count]).to(device)).last_hidden_state
@@ -222,9 +122,7 @@ class UnetTask:
             both = torch.cat([x, x]).contiguous(memory_format=torch.channels_last)
             asked, plain = self.module.unet(both, t, context).sample.float().chunk(2)
             x = scheduler.step(plain + 4 * (asked - plain), int(t), x).prev_sample  # type: ignore[union-attr]
-        self.vae.to(device)  # pyright: ignore[reportArgumentType]
-        latents = (x / self.cache.scale).contiguous(memory_format=torch.channels_last)
-        return to_grid(self.vae.decode(latents).sample, 12)  # type: ignore
+        return to_grid(codes(self.seed).decode(x), 12)
 
 
 def _timesteps(count: int, generator: torch.Generator) -> Tensor:
