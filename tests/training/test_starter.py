@@ -12,7 +12,7 @@ from models import load
 from pipelines import Recipe, draw
 from training.data.scenes import Background, Placed, Scene, held_out, render
 from training.data.vocabulary import COLOURS, THINGS
-from training.starter.__main__ import CONFIG, _workshop
+from training.starter.__main__ import CONFIG, workshop
 from training.starter.card import Spent, history, spent, write_card
 from training.starter.codes import to_tensor
 from training.starter.evaluation import _related, cases, interval
@@ -97,8 +97,8 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
     changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2",
                "latents.scenes=8",
                "vae.batch=4", "text.batch=4", "unet.batch=2"]  # fmt: skip
-    workshop = _workshop(CONFIG, changes)
-    export(workshop.unet(), workshop.vae(), tmp_path / "starter", spent(tmp_path))
+    shop = workshop(CONFIG, changes)
+    export(shop.unet(), shop.vae(), tmp_path / "starter", spent(tmp_path))
     assert [row[:2] for row in history(tmp_path / "starter")] == [("vae", 2), ("text", 2), ("unet", 2)]
     weights = sum(f.stat().st_size for f in (tmp_path / "starter").rglob("*.safetensors"))
     assert weights < 80e6
@@ -112,7 +112,7 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
         f"folder={tmp_path / 'again'}",
         *(f"{stage}.learning_rate=0" for stage in ("vae", "text", "unet")),
     ]
-    going_on = _workshop(CONFIG, again)
+    going_on = workshop(CONFIG, again)
     for part, shipped in ((going_on.unet().module.unet, parts.unet), (going_on.vae(), parts.vae)):
         learnt = dict(part.named_parameters())
         assert all(torch.equal(p, learnt[name]) for name, p in shipped.named_parameters())

@@ -3,6 +3,7 @@
 Every stage keeps its checkpoints under the run's folder and goes on where it stopped.
 """
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,12 +15,14 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from models import load
 from training.loop import Plan, Task, train
 from training.starter.cache import Cache, build_cache
 from training.starter.card import history, spent, write_card
 from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
+from training.starter.table import fit
 from training.starter.text import TextTask, build_encoder, build_tokenizer, captions
 from training.starter.unet import UnetTask, build_unet
 from training.starter.vae import VaeTask, build_vae
@@ -95,7 +98,7 @@ class Workshop:
         return task.module.net
 
 
-def _workshop(config: Path, changes: list[str]) -> Workshop:
+def workshop(config: Path, changes: list[str]) -> Workshop:
     settings = tomllib.loads(config.read_text())
     for change in changes:
         path, _, value = change.partition("=")
@@ -118,16 +121,26 @@ def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  #
     """Train one stage: vae, text, unet or judge (what it needs first)."""
     if name not in STAGES:
         raise typer.BadParameter(f"got {name!r}; allowed: {', '.join(STAGES)}.")
-    getattr(_workshop(config, changes), name)()
+    getattr(workshop(config, changes), name)()
 
 
 @app.command("train")
 def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train everything and write the starter in diffusers' folder layout."""
-    workshop = _workshop(config, changes)
-    task, vae = workshop.unet(), workshop.vae()
-    before = history(workshop.start) if workshop.start else []
-    export(task, vae, out, [*before, *(row for row in spent(workshop.folder) if row.stage != "judge")])
+    shop = workshop(config, changes)
+    task, vae = shop.unet(), shop.vae()
+    before = history(shop.start) if shop.start else []
+    export(task, vae, out, [*before, *(row for row in spent(shop.folder) if row.stage != "judge")])
+
+
+@app.command("table")
+def fit_table(model: Path = STARTER, steps: int = 10, prompts: int = 48) -> None:
+    """Search the noise levels that suit the starter best; kept in its atelier.json as the fitted schedule."""
+    file = model / "atelier.json"
+    extra = json.loads(file.read_text("utf-8"))
+    extra["sigmas"] = fit(load(str(model)), steps, prompts)
+    file.write_text(json.dumps(extra, indent=2) + "\n", encoding="utf-8")
+    typer.echo(", ".join(f"{sigma:g}" for sigma in extra["sigmas"]))
 
 
 @app.command("evaluate")
@@ -138,14 +151,14 @@ def evaluate_only(
     changes: Changes = [],  # noqa: B006
 ) -> None:
     """Measure the starter on 500 held-out prompts with fixed seeds, and write its model card."""
-    workshop = _workshop(config, changes)
-    figures, sizes = evaluate(workshop.judge(), model, out)
+    shop = workshop(config, changes)
+    figures, sizes = evaluate(shop.judge(), model, out)
     device = (
         "a GPU"
         if torch.cuda.is_available()
         else f"{torch.get_num_threads()} CPU cores, shared with other work"
     )
-    judging = [row for row in spent(workshop.folder) if row.stage == "judge"]
+    judging = [row for row in spent(shop.folder) if row.stage == "judge"]
     write_card(figures, [*history(model), *judging], sizes, device, model / "README.md")
 
 

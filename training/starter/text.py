@@ -99,7 +99,7 @@ class Reader(nn.Module):
     """Text encoder and the linear heads that question it. The heads are thrown away after training.
 
     Like CLIP's, its states must say what things look like: from any state after the end of a caption the
-    heads tell what it says and the codes of its objects, and the last ``PATCHES`` states tell, one patch each,
+    heads tell what it says and the codes of its objects, and the last ``PATCHES`` states tell, a patch each,
     the codes of the scene as far as words can.
     """
 
