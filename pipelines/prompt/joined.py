@@ -1,10 +1,10 @@
-"""What the text of a prompt says beside its words. Knows no tokens."""
+"""Prompts joined by AND, each with its weight. Knows no guidance."""
 
 import re
 from typing import NamedTuple
 
 MOST_PARTS = 8
-_WEIGHT = re.compile(r"^(?P<text>.*?)\s*:\s*(?P<weight>-?\d{1,3}(?:\.\d{1,6})?)\s*$", re.DOTALL)
+_WEIGHT = re.compile(r"-?\d{1,3}(?:\.\d{1,6})?")
 
 
 class Part(NamedTuple):
@@ -20,7 +20,7 @@ def parts(prompt: str) -> tuple[Part, ...]:
     A weight counts only beside an AND: the colon of a single prompt is a colon. Raises ``ValueError`` for
     more than ``MOST_PARTS`` parts, an empty part, or weights that add up to nothing.
     """
-    texts = re.split(r"\bAND\b", prompt)
+    texts = cut(prompt)
     if len(texts) == 1:
         return (Part(prompt, 1.0),)
     if len(texts) > MOST_PARTS:
@@ -34,8 +34,13 @@ def parts(prompt: str) -> tuple[Part, ...]:
     return found
 
 
+def cut(prompt: str) -> list[str]:
+    """The texts between the ANDs of ``prompt``, with their weights."""
+    return re.split(r"\bAND\b", prompt)
+
+
 def _part(text: str) -> Part:
-    match = _WEIGHT.match(text)
-    if match is None:
+    words, colon, weight = text.rpartition(":")
+    if not colon or not _WEIGHT.fullmatch(weight.strip()):
         return Part(text.strip(), 1.0)
-    return Part(match["text"].strip(), float(match["weight"]))
+    return Part(words.strip(), float(weight))
