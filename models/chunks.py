@@ -31,6 +31,18 @@ class Chunk(NamedTuple):
     weights: tuple[float, ...] = ()  # of each token
 
 
+class Size(NamedTuple):
+    """How long a text is."""
+
+    tokens: int  # a chunk that is not the last counts as full
+    capacity: int  # of its chunks
+
+
+def measured(chunks: Sequence[Chunk], room: int) -> Size:
+    """The size of a text that was cut into ``chunks`` of ``room`` tokens."""
+    return Size(room * (len(chunks) - 1) + len(chunks[-1].tokens), room * len(chunks))
+
+
 def chunked(tokenizer: Any, text: Text, room: int) -> list[Chunk]:
     """``text`` cut into chunks of at most ``room`` tokens, at least one.
 

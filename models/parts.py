@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.chunks import Size, Text, chunked, measured
 from models.parametrisation import Parametrisation
 from models.perturbed import rows_of
 from models.preview import Projection, fit_projection, read_projection
-from models.text import Context, TextEncoder, encode_all
+from models.text import Context, TextEncoder, encode_all, encode_prompts
 from schedulers.level import Level, Table
 from schedulers.network import Network
 
@@ -93,9 +94,27 @@ class Parts:
         """How many tokens ``text`` is, its begin and end included."""
         return max(encoder.tokens(text) for encoder in self.encoders)
 
+    def size(self, text: Text) -> Size:
+        """How many tokens ``text`` is, and how many its chunks hold, begins and ends not counted."""
+        room = self.text_limit - 2
+        return max(measured(chunked(encoder.tokenizer, text, room), room) for encoder in self.encoders)
+
+    @property
+    def text_layers(self) -> int:
+        """The most that may be asked for as ``clip_skip``."""
+        return min(encoder.layers for encoder in self.encoders)
+
+    @torch.inference_mode()
+    def encode_prompts(self, prompts: Sequence[Sequence[Text]], clip_skip: int = 1) -> Context:
+        """(R, n * ``text_limit``, D) float32: a row for each different text of each prompt, n chunks each.
+
+        A prompt is what it says at its stages (see ``models.chunks.emphasised`` for what they share).
+        """
+        return encode_prompts(self.encoders, prompts, self.text_limit, clip_skip)
+
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Context:
-        """(B, L, D) float32, one row a text. Raises ``ValueError`` for a text over ``text_limit`` tokens."""
+        """(B, L, D) float32, a row for each plain text. Raises ``ValueError`` over ``text_limit`` tokens."""
         for text in texts:
             if self.tokens(text) > self.text_limit:
                 raise ValueError(f"got a text of {self.tokens(text)} tokens; allowed: {self.text_limit}.")

@@ -1,11 +1,14 @@
 """Texts in, what the U-Net is conditioned on out: CLIP's text encoders. Knows no language of prompts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+
+from models.chunks import Chunk, Text, chunked, emphasised, framed
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +60,82 @@ class TextEncoder:
         """One row a text, padded to ``length`` tokens; none of the texts may be longer."""
         ids = self.tokenizer(
             list(texts), padding="max_length", max_length=length, return_tensors="pt"
-        ).input_ids.to(self.network.device)
-        read = self.network(ids, output_hidden_states=self.penultimate)
-        hidden = read.hidden_states[-2] if self.penultimate else read.last_hidden_state
+        ).input_ids
+        return self.read(ids)
+
+    def read(self, ids: Tensor, clip_skip: int = 1) -> Context:
+        """One row for each of ``ids`` (B, length).
+
+        ``clip_skip`` counts layers from the end: 2 is the last but one, through the final norm all the same,
+        as AUTOMATIC1111 and diffusers have it. An encoder whose last layer but one is read anyway (SDXL's,
+        without the norm) gives what it gives at 2 for 1 too.
+        """
+        deep = self.penultimate or clip_skip > 1
+        read = self.network(ids.to(self.network.device), output_hidden_states=deep)
+        if self.penultimate:
+            hidden = read.hidden_states[-max(clip_skip, 2)]
+        elif clip_skip > 1:
+            hidden = self._final_norm(read.hidden_states[-clip_skip])
+        else:
+            hidden = read.last_hidden_state
         return Context(hidden, read.text_embeds if self.pooled else None)
+
+    @property
+    def layers(self) -> int:
+        return self.network.config.num_hidden_layers
+
+    @property
+    def _final_norm(self) -> Any:
+        [norm] = [m for name, m in self.network.named_modules() if name.split(".")[-1] == "final_layer_norm"]
+        return norm
 
 
 def encode_all(encoders: Sequence[TextEncoder], texts: Sequence[str], length: int) -> Context:
-    """What all ``encoders`` read, side by side in D; the pooled row is the last one's that gives any."""
-    read = [encoder.encode(texts, length) for encoder in encoders]
+    """What all ``encoders`` read of plain texts."""
+    return _side_by_side([encoder.encode(texts, length) for encoder in encoders])
+
+
+def encode_prompts(
+    encoders: Sequence[TextEncoder], prompts: Sequence[Sequence[Text]], length: int, clip_skip: int = 1
+) -> Context:
+    """(R, n * length, D): what the texts of every prompt say, in as many chunks as the longest has.
+
+    The texts of a prompt are what it says at its stages; one that comes again gets no row of its own.
+    """
+    stages = [Counter(prompt) for prompt in prompts]  # a dict's order is that of the first mention
+    cut = [[chunked(e.tokenizer, text, length - 2) for s in stages for text in s] for e in encoders]
+    most = max(len(chunks) for rows in cut for chunks in rows)
+    read = [_encode(*pair, stages, most, length, clip_skip) for pair in zip(encoders, cut, strict=True)]
+    return _side_by_side(read)
+
+
+def _encode(
+    encoder: TextEncoder,
+    rows: Sequence[list[Chunk]],
+    stages: Sequence[Counter[Text]],
+    most: int,
+    length: int,
+    clip_skip: int,
+) -> Context:
+    """One encoder's part of ``encode_prompts``; short rows are filled up with empty chunks."""
+    full = [chunk for chunks in rows for chunk in chunks + [Chunk()] * (most - len(chunks))]
+    ids, weights = framed(encoder.tokenizer, full, length)
+    read = encoder.read(ids, clip_skip)
+    hidden = read.hidden.unflatten(0, (len(rows), most))  # (R, n, length, D)
+    split = zip(
+        hidden.split([len(s) for s in stages]),
+        weights.unflatten(0, (len(rows), most)).split([len(s) for s in stages]),
+        [torch.tensor(list(s.values())) for s in stages],
+        strict=True,
+    )
+    whole = [
+        torch.cat([emphasised(h[:, k], w[:, k], times) for k in range(most)], 1) for h, w, times in split
+    ]
+    pooled = read.pooled.unflatten(0, (len(rows), most))[:, 0] if read.pooled is not None else None
+    return Context(torch.cat(whole), pooled)
+
+
+def _side_by_side(read: Sequence[Context]) -> Context:
+    """Side by side in D; the pooled row is the last encoder's that gives any."""
     pooled = [context.pooled for context in read if context.pooled is not None]
     return Context(torch.cat([context.hidden for context in read], -1), pooled[-1] if pooled else None)
