@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull
+from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull, WildcardFolder
 from engine.doctor import report
 from gallery import Gallery, save_picture
 from models import ModelError, Parts, defaults, load
@@ -49,7 +49,8 @@ def serve(
     home.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(home / "gallery")
     catalogue = find_models(home)
-    with Engine(from_catalogue(catalogue), gallery) as engine:
+    wildcards = WildcardFolder(home / "wildcards")
+    with Engine(from_catalogue(catalogue), gallery, wildcards=wildcards) as engine:
         engine.preload(next(iter(catalogue)))
         good = {name: defaults(place) for name, place in catalogue.items()}
         page = build(engine, gallery, good, secret=page_secret(home))
@@ -103,7 +104,8 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
         raise typer.BadParameter(f"{taken[0]} exists already; --overwrite replaces it.", param_hint="--out")
     job: Job | None = None
     try:
-        with Engine() as engine:
+        home = Path(os.environ.get("ATELIER_HOME", HERE))
+        with Engine(wildcards=WildcardFolder(home / "wildcards")) as engine:
             job = engine.submit(recipe)
             follow(job, console)
             job.result()

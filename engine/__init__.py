@@ -7,9 +7,12 @@ from engine.engine import Engine
 from engine.events import Cancelled, Done, Event, Failed, Progress, Queued
 from engine.job import Job, JobCancelled, JobFailed
 from engine.line import QueueFull
+from engine.wordbook import WildcardFolder, styles_in
+from pipelines.counted import Counted
 
 __all__ = [
     "Cancelled",
+    "Counted",
     "Done",
     "Engine",
     "Event",
@@ -20,4 +23,6 @@ __all__ = [
     "Progress",
     "Queued",
     "QueueFull",
+    "WildcardFolder",
+    "styles_in",
 ]

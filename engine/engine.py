@@ -24,7 +24,10 @@ from engine.worker import Worker
 from gallery import Gallery
 from models import Parts, load
 from pipelines import to_images
+from pipelines.counted import Counted, counted
+from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe
+from pipelines.texts import worded
 
 
 class Engine:
@@ -32,6 +35,7 @@ class Engine:
 
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
+    ``wildcards`` are the lines that ``__name__`` in a prompt stands for.
     """
 
     def __init__(
@@ -40,12 +44,14 @@ class Engine:
         gallery: Gallery | None = None,
         *,
         rows: int | None = None,
+        wildcards: Wildcards | None = None,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
         most_jobs_per_user: int = 8,
         ended_kept: int = 200,
         models_kept: int = 2,
     ) -> None:
         self._gallery = gallery
+        self._wildcards: Wildcards = wildcards or {}
         self._most_jobs = most_jobs
         self._most_jobs_per_user = most_jobs_per_user
         self._ended_kept = ended_kept
@@ -86,16 +92,19 @@ class Engine:
     def submit(self, recipe: Recipe, user: str = "local") -> Job:
         """Put a recipe in line.
 
-        Raises ``RecipeError`` if its model is loaded and cannot draw it (if it is not, the job fails then),
-        ``QueueFull`` if too many jobs are open, and ``RuntimeError`` after ``close``.
+        Raises ``RecipeError`` if it names a wildcard that is not there, or if its model is loaded and cannot
+        draw it (if it is not, the job fails then), ``QueueFull`` if too many jobs are open, and
+        ``RuntimeError`` after ``close``.
         """
+        each = tuple(worded(one, self._wildcards) for one in recipe.each())
         if (model := self._shelf.peek(recipe.model)) is not None:
-            model.check(recipe)
+            for one in each if any(one.words for one in each) else (recipe,):
+                model.check(one)
         with self._changed:
             if self._closed:
                 raise RuntimeError("The engine is closed.")
             self._refuse_if_full(user)
-            job = Job(recipe, user, self._stop)
+            job = Job(recipe, user, self._stop, each)
             self._open[job.id] = job
             job.tell(Queued(len(self._line)))
             self._line.add(job)
@@ -112,6 +121,14 @@ class Engine:
         """The user's jobs, oldest first: those that ended lately, then the open ones."""
         with self._changed:
             return [job for job in (*self._ended.values(), *self._open.values()) if job.user == user]
+
+    def counted(self, model: str, text: str, joins: bool) -> Counted:
+        """How long a prompt (which ``joins`` by AND) or negative prompt is, if ``model`` is loaded, and what
+        seems wrong with it."""
+        loaded = self._shelf.peek(model)
+        if loaded is None:
+            return counted(text, joins, self._wildcards, None)
+        return loaded.counted(text, joins, self._wildcards)
 
     def preload(self, model: str) -> None:
         """Begin to load a model, so that the first picture need not wait for it. Returns at once."""

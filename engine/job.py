@@ -25,11 +25,21 @@ class JobCancelled(RuntimeError):
 
 
 class Job:
-    """One submitted recipe. Made by ``Engine.submit``; the id cannot be guessed and is the key to the job."""
+    """One submitted recipe. Made by ``Engine.submit``; the id cannot be guessed and is the key to the job.
 
-    def __init__(self, recipe: Recipe, user: str, stop: Callable[["Job"], None]) -> None:
+    ``each`` are the recipes of its pictures, where that is more than ``recipe`` says.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        user: str,
+        stop: Callable[["Job"], None],
+        each: tuple[Recipe, ...] | None = None,
+    ) -> None:
         self.id = secrets.token_urlsafe(18)
         self.recipe = recipe
+        self.each = each or recipe.each()
         self.user = user
         self._stop = stop
         self._changed = threading.Condition()

@@ -57,8 +57,8 @@ class Picture:
             case Step(index, of, x0):
                 self.step, self.of, self.estimate = index, of, x0
                 return None
-            case EncodeText(texts):
-                return self.model.encode(texts)
+            case EncodeText():
+                return self.model.encode(request)
             case Decode(latents):
                 pixels = self.model.parts.decode(latents)
                 if not bool(pixels.isfinite().all()):

@@ -12,10 +12,13 @@ import torch
 
 from models import Context, Parts
 from pipelines import check, text_to_image
+from pipelines.counted import Counted, counted
+from pipelines.draw import encode
+from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe
-from pipelines.requests import Pipeline
+from pipelines.requests import EncodeText, Pipeline
 
-REQUESTS_KEPT = 128  # encoded texts of one model; a pair of 77 x 768 floats is half a megabyte
+NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
 class Loaded:
@@ -27,7 +30,8 @@ class Loaded:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self._tokenizing = threading.Lock()
-        self._contexts: OrderedDict[tuple[str, ...], Context] = OrderedDict()
+        self._kept = 0  # numbers
+        self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
         parts.preview(
             torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
         )  # fits it where none is kept
@@ -42,18 +46,24 @@ class Loaded:
         with self._tokenizing:
             return text_to_image(recipe, self.parts)
 
-    def encode(self, texts: tuple[str, ...]) -> Context:
+    def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
+        """How long ``text`` is to this model."""
+        with self._tokenizing:
+            return counted(text, joins, wildcards, self.parts)
+
+    def encode(self, request: EncodeText) -> Context:
         """The context of the texts of one request.
 
-        Kept by request, not by text: how long the rows are may depend on the longest text among them.
+        Kept by request, not by text: how long the rows are depends on the longest text among them.
         """
-        if texts not in self._contexts:
+        if request not in self._contexts:
             with self._tokenizing:
-                self._contexts[texts] = self.parts.encode_text(texts)
-            if len(self._contexts) > REQUESTS_KEPT:
-                self._contexts.popitem(last=False)
-        self._contexts.move_to_end(texts)
-        return self._contexts[texts]
+                self._contexts[request] = encode(request, self.parts)
+            self._kept += self._contexts[request].hidden.numel()
+            while self._kept > NUMBERS_KEPT and len(self._contexts) > 1:
+                self._kept -= self._contexts.popitem(last=False)[1].hidden.numel()
+        self._contexts.move_to_end(request)
+        return self._contexts[request]
 
 
 class Shelf:

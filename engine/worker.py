@@ -130,7 +130,7 @@ class Worker:
                 if (model := self._model_for(job)) is None:
                     continue
                 try:
-                    picture = Picture(job, job.begun, job.recipe.each()[job.begun], model)
+                    picture = Picture(job, job.begun, job.each[job.begun], model)
                 except ValueError as error:  # the model cannot draw this recipe
                     self._close_job(job, drawing_failed(error))
                     continue

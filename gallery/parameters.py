@@ -48,6 +48,7 @@ _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "Steps": ("steps", int),
     "CFG scale": ("guidance", float),
     "Seed": ("seed", int),
+    "Clip skip": ("clip_skip", int),
     "Guidance rescale": ("rescale", float),
     "Perturbation": ("perturbation", float),
     "Guidance low sigma": ("guidance_low", float),
@@ -62,7 +63,8 @@ _PAIR = re.compile(r'(\w[\w \-/]{0,40}):\s{0,4}("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)'
 
 
 def write(recipe: Recipe) -> str:
-    """The parameters text of one picture's recipe."""
+    """The parameters text of one picture's recipe, its choices made: other tools know no seeds of theirs."""
+    prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
     pairs: list[tuple[str, object]] = [
         ("Steps", recipe.steps),
         ("Sampler", SAMPLER_NAMES.get(recipe.sampler, recipe.sampler)),
@@ -72,6 +74,8 @@ def write(recipe: Recipe) -> str:
         ("Size", f"{recipe.width}x{recipe.height}"),
         ("Model", recipe.model),
     ]
+    if recipe.clip_skip != 1:
+        pairs.append(("Clip skip", recipe.clip_skip))
     if recipe.rescale:
         pairs.append(("Guidance rescale", f"{recipe.rescale:g}"))
     if recipe.guidance_rule != "cfg":
@@ -85,9 +89,9 @@ def write(recipe: Recipe) -> str:
         if value is not None:
             pairs.append((key, repr(value)))
     pairs.append(("Version", "Atelier"))
-    lines = [recipe.prompt]
-    if recipe.negative:
-        lines.append(f"{_NEGATIVE} {recipe.negative}")
+    lines = [prompt]
+    if negative:
+        lines.append(f"{_NEGATIVE} {negative}")
     lines.append(", ".join(f"{key}: {_quote(str(value))}" for key, value in pairs))
     return "\n".join(lines)
 

@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from models import Context, Parts
+from pipelines.prompt import runs
 from pipelines.recipe import Recipe
 from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
@@ -28,8 +29,8 @@ def draw(recipe: Recipe, parts: Parts) -> list[Image.Image]:
 def answer(request: Request, parts: Parts) -> Any:
     """What ``request`` is sent (see pipelines/requests.py)."""
     match request:
-        case EncodeText(texts):
-            return parts.encode_text(texts)
+        case EncodeText():
+            return encode(request, parts)
         case Decode(latents):
             return parts.decode(latents)
         case Step():
@@ -38,14 +39,20 @@ def answer(request: Request, parts: Parts) -> Any:
             return denoise(request, parts)
 
 
+def encode(request: EncodeText, parts: Parts) -> Context:
+    """The rows that ``request`` is answered with."""
+    prompts = [[runs(text) for text in stages] for stages in request.prompts]
+    return parts.encode_prompts(prompts, request.clip_skip)
+
+
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each; their latents must be of one size. A single call of the network, and one
-    more where some ask the weak one."""
+    more for each length of context and where some ask the weak one."""
     answers: dict[int, Tensor] = {}
-    for weak in (False, True):
-        some = [k for k, r in enumerate(requests) if (r.network == "weak") == weak]
-        if some:
-            answers |= zip(some, together(parts, [requests[k] for k in some]), strict=True)
+    kinds = [(request.context.hidden.shape[1], request.network == "weak") for request in requests]
+    for kind in dict.fromkeys(kinds):
+        some = [k for k, its in enumerate(kinds) if its == kind]
+        answers |= zip(some, together(parts, [requests[k] for k in some]), strict=True)
     return tuple(answers[k] for k in range(len(requests)))
 
 

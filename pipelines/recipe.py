@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from pipelines.prompt import parts
+from pipelines.prompt import cut, parts, without_asides
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -53,6 +53,7 @@ OF_MODEL = (
 NOT_CHOSEN = {  # field -> what is allowed: the fields that nobody fills in
     "version": "1 (this studio reads no other)",
     "levels": "pairs (alpha, sigma) of numbers, or none",
+    "words": "a prompt and a negative prompt of at most 10000 characters each, or none",
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -79,11 +80,14 @@ class RecipeError(ValueError):
     """A value of a recipe is not allowed. The message names the field, what was got and what is allowed."""
 
 
-def _frozen(levels: object) -> object:
+def _frozen(value: object) -> object:
     """JSON knows lists only."""
-    if not isinstance(levels, list):
-        return levels
-    return tuple(tuple(level) if isinstance(level, list) else level for level in levels)
+    if not isinstance(value, list):
+        return value
+    return tuple(tuple(each) if isinstance(each, list) else each for each in value)
+
+
+Words: TypeAlias = Annotated[str, Field(max_length=10_000)]
 
 
 class Recipe(BaseModel):
@@ -104,6 +108,12 @@ class Recipe(BaseModel):
     )
     negative: Annotated[str, Field(max_length=4000)] = Field(
         "", title="Negative prompt", description="What to steer away from. Has no effect at guidance 1."
+    )
+    clip_skip: Annotated[int, Field(ge=1, le=12)] = Field(
+        1,
+        title="Clip skip",
+        description="The text encoder's layer that is read, from its end; 2 suits many anime models.",
+        json_schema_extra={"step": 1},
     )
     sampler: str = Field(
         "dpmpp-2m", title="Sampler", description="How noise is turned into a picture, step by step."
@@ -192,6 +202,12 @@ class Recipe(BaseModel):
         description="(alpha, sigma) of each step as it was made, whatever the schedule comes to mean.",
     )
 
+    words: Annotated[tuple[Words, Words] | None, BeforeValidator(_frozen)] = Field(
+        None,
+        title="Resolved prompts",
+        description="Prompt and negative prompt with their choices made, whatever the wildcards come to say.",
+    )
+
     @field_validator("sampler", "schedule", "guidance_rule")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
@@ -200,7 +216,8 @@ class Recipe(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _joined(cls, value: str) -> str:
-        parts(value)
+        if "{" not in value and "__" not in value:  # else each picture's choices tell
+            parts(without_asides(value))
         return value
 
     @field_validator("sigmas")
@@ -303,7 +320,7 @@ class Recipe(BaseModel):
 
     def branches(self) -> int:
         """How many answers of the network each ask takes: for the prompt alone, or for more texts besides."""
-        prompts = len(parts(self.prompt))
+        prompts = len(cut(without_asides(self.words[0] if self.words else self.prompt)))
         asked = GUIDANCE[self.guidance_rule].asks(self.strength())
         return sum(prompts if branch.text == PROMPT.text else 1 for branch in asked)
 

@@ -3,7 +3,7 @@
 A pipeline is a generator that yields one ``Request`` at a time and is sent its answer:
 
 =================  ===================================================================
-EncodeText         ``Context``, one row a text
+EncodeText         ``Context``, one row for each different text of each prompt, in their order
 tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
 Decode             pixels (B, 3, H, W) in [-1, 1]
@@ -23,7 +23,10 @@ from schedulers.network import Network
 
 @dataclass(frozen=True)
 class EncodeText:
-    texts: tuple[str, ...]
+    """Read ``prompts``: each as the texts of its stages (one if it never changes), with A1111's weights."""
+
+    prompts: tuple[tuple[str, ...], ...]
+    clip_skip: int = 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,11 @@ from typing import Any, TypeAlias
 from torch import Tensor
 
 from models import Context, Parts
-from pipelines.prompt import parts as joined
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import Decode, Denoise, EncodeText, Pipeline, Request, Step
+from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
+from pipelines.staged import Staged, Steps, staged
+from pipelines.texts import Texts, check_texts, texts_of, worded
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -22,7 +23,7 @@ from schedulers import (
 )
 from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
-from schedulers.guidance.compose import composed, text_of
+from schedulers.guidance.compose import composed
 
 
 def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
@@ -32,7 +33,7 @@ def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
 
 
 def check(recipe: Recipe, parts: Parts) -> None:
-    """What only the model knows: its kind, size multiple, longest text, number of levels and companion."""
+    """What only the model knows: its kind, size multiple, longest texts, number of levels and companion."""
     if parts.inpainting:
         raise RecipeError(
             f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
@@ -41,11 +42,7 @@ def check(recipe: Recipe, parts: Parts) -> None:
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    prompts = [("Prompt", part.text) for part in joined(recipe.prompt)]
-    for field, text in (*prompts, ("Negative prompt", recipe.negative)):
-        got, limit = parts.tokens(text), parts.text_limit
-        if got > limit:
-            raise RecipeError(f"{field}: got {got - 2} words and word pieces; allowed: {limit - 2}.")
+    check_texts(recipe, parts)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
@@ -54,37 +51,40 @@ def check(recipe: Recipe, parts: Parts) -> None:
 
 
 def resolved(recipe: Recipe, parts: Parts) -> Recipe:
-    """``recipe`` with the noise levels that its steps have with this model. Raises ``RecipeError``."""
+    """``recipe`` with the noise levels that its steps have with this model, and if it is of one picture, with
+    its choices made. Raises ``RecipeError``."""
     path = recipe.path(parts.table)
+    recipe = worded(recipe) if recipe.count == 1 else recipe
     return recipe.model_copy(update={"levels": tuple((level.alpha, level.sigma) for level in path)})
 
 
 def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
-    seeds = tuple(each.seed for each in recipe.each())
+    images = recipe.each()
+    seeds = tuple(each.seed for each in images)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
-    prompts = joined(recipe.prompt)
-    texts = {text_of(k): part.text for k, part in enumerate(prompts)}
-    others = {"unconditional": recipe.negative, "empty": ""}
-    texts |= {text: others[text] for text in (branch.text for branch in rule.branches) if text in others}
-    encoded: Context = yield EncodeText(tuple(texts.values()))
-    contexts = {text: encoded[k : k + 1].expand(len(seeds)) for k, text in enumerate(texts)}
+    texts = [texts_of(each) for each in images]
+    contexts: dict[Texts, dict[str, Staged]] = {}
+    for each in dict.fromkeys(texts):
+        contexts[each] = staged(each, (yield each.encode))
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
-    weights = [part.weight for part in prompts]
 
     def drawing(rows: slice) -> Drawing:
-        """The pictures of ``rows``, guided on their own."""
+        """The pictures of ``rows``, which are of the same texts, guided on their own."""
         single = rule.begin(recipe.strength(), levels)
         noise = SeededNoise(seeds[rows], shape, parts.device)
-        some = {branch: context[rows] for branch, context in contexts.items()}
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
         sampling = sampler(x[rows], levels, noise)
-        return _sample(sampling, lambda ask: composed(single(ask), weights), some, done)
+        weights = texts[rows][0].weights
+        some = contexts[texts[rows][0]]
+        return _sample(
+            sampling, lambda ask: composed(single(ask), weights), some, Steps(sampler, levels), done
+        )
 
-    if sampler.alone:
+    if sampler.alone or len(contexts) > 1:
         each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
         latents = yield from side_by_side(each)
     else:
@@ -115,7 +115,9 @@ def _by_level(levels: Sequence[Level]) -> Done:
     return done
 
 
-def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Context], done: Done) -> Drawing:
+def _sample(
+    sampling: Sampling, guide: Guide, contexts: Mapping[str, Staged], steps: Steps, done: Done
+) -> Drawing:
     """Answer the sampler's asks with guided estimates; returns the latents.
 
     Each step is told once: a sampler may ask several times in a step, or go back.
@@ -127,16 +129,17 @@ def _sample(sampling: Sampling, guide: Guide, contexts: Mapping[str, Context], d
             ask = sampling.send(x0)  # type: ignore[arg-type]  # a generator is started by sending None
         except StopIteration as end:
             return end.value
-        x0 = yield from _guide(guide(ask), contexts)
+        now = {branch: its.at(steps, asked, ask.level) for branch, its in contexts.items()}
+        x0 = yield from _guide(guide(ask), now)
         asked += 1
-        now, steps = done(asked, ask.level)
-        if now > told:
-            told = now
-            yield Step(now, steps, x0)
+        count, of = done(asked, ask.level)
+        if count > told:
+            told = count
+            yield Step(count, of, x0)
 
 
 def _guide(guiding: Guiding, contexts: Mapping[str, Context]) -> Generator[Request, Any, Tensor]:
-    """Ask for the branches a rule wants, each under its context; returns the guided x0."""
+    """Ask for the branches a rule wants, each under its context of one row; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
     while True:
         try:
@@ -144,5 +147,6 @@ def _guide(guiding: Guiding, contexts: Mapping[str, Context]) -> Generator[Reque
         except StopIteration as done:
             return done.value
         answers = yield tuple(
-            Denoise(e.x, e.level, contexts[e.branch.text], e.branch.network) for e in branches
+            Denoise(e.x, e.level, contexts[e.branch.text].expand(len(e.x)), e.branch.network)
+            for e in branches
         )

@@ -18,6 +18,7 @@ from engine import Engine, Event, Job, Progress, Queued, QueueFull
 from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
+from ui.counter import Counter
 from ui.form import RANDOM, Form
 
 EXAMPLES = (
@@ -78,9 +79,11 @@ class Create:
             "prompt", lines=3, max_lines=8, info=None, autofocus=True,
             placeholder="three red apples on a blue background",
         )  # fmt: skip
+        prompt = Counter(self._engine, "prompt", joins=True)
         self.form.make(
             "negative", lines=1, max_lines=4, info=None, placeholder="What to leave out, if anything"
         )
+        self._counters = (prompt, Counter(self._engine, "negative", joins=False))
         self._negative_hint = gr.HTML(elem_id="negative-hint")
         self.generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
         self.interrupt = gr.Button("Interrupt", variant="stop", size="lg", elem_id="interrupt", visible=False)
@@ -125,6 +128,7 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("sampler")
                 form.make("schedule")
+            form.make("clip_skip")
             form.make("sigmas", placeholder="the schedule's", max_lines=2)
             form.make("rescale")
             with gr.Row(elem_classes="pair"):
@@ -189,6 +193,8 @@ class Create:
             [component.change for component in costly],  # pyright: ignore[reportAttributeAccessIssue]
             self._tell_cost, costly, [self._cost], trigger_mode="always_last", **QUIET,
         )  # fmt: skip
+        for counter in self._counters:
+            counter.listen(form)
         form["guidance"].change(  # pyright: ignore[reportAttributeAccessIssue]
             None, [form["guidance"]], [self._negative_hint],
             js="""(guidance) => guidance === 1

@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from pipelines.recipe import OF_MODEL, Recipe, fields, random_seed
+from pipelines.recipe import NOT_CHOSEN, OF_MODEL, Recipe, fields, random_seed
 
 RANDOM = -1  # the seed box's word for "surprise me"
 SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; other numbers are typed
@@ -84,7 +84,7 @@ class Form:
 
     def filled(self, recipe: Recipe) -> dict[str, Any]:
         """Values that make the components show ``recipe``; a model that is not here is left out."""
-        values = recipe.model_dump(exclude={"version", "levels"})
+        values = recipe.model_dump(exclude=set(NOT_CHOSEN))
         for name in (name for name in self._made if self._specs[name].optional):
             values[name] = "" if values[name] is None else f"{values[name]:g}"
         if recipe.model not in self._models:

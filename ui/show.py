@@ -7,7 +7,7 @@ from math import inf
 
 from PIL import Image
 
-from engine import Cancelled, Done, Event, Failed, Job, Progress, Queued
+from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
 from pipelines.recipe import Recipe, fields
 
@@ -70,6 +70,13 @@ def cost(recipe: Recipe) -> str:
     return f'<p class="hint">{times} for a picture, each {passes} of the model.</p>'
 
 
+def counted(text: Counted) -> str:
+    """Below a box: how long its text is, and what seems wrong with it; nothing where there is nothing."""
+    size = f"<span>{text.size.tokens} / {text.size.capacity}</span>" if text.size and text.size.tokens else ""
+    said = "".join(f'<span class="doubt">{escape(line)}</span>' for line in text.warnings)
+    return f'<p class="hint count">{size}{said}</p>' if size or said else NOTHING
+
+
 def caption(recipe: Recipe) -> str:
     """One line below a picture; its first word is the seed that was really used."""
     parts = [
@@ -100,6 +107,8 @@ def details(entry: Entry) -> str:
     if recipe.levels is not None:
         sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
         rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
+    if recipe.words is not None:
+        rows[:0] = [("Prompt as drawn", recipe.words[0]), ("Negative prompt as drawn", recipe.words[1])]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
     words = escape(recipe.prompt) or "<i>(no prompt)</i>"
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'

@@ -6,13 +6,14 @@ A text is read in this order: asides (comments, LoRAs), choices, joined (AND), e
 
 from pipelines.prompt.asides import Lora, loras, without_asides, without_comments
 from pipelines.prompt.brackets import Mistake, mistakes
-from pipelines.prompt.choices import Wildcards, by_seed, expanded, longest
+from pipelines.prompt.choices import NAME, Wildcards, by_seed, expanded, longest
 from pipelines.prompt.editing import Stage, stages
 from pipelines.prompt.emphasis import runs
 from pipelines.prompt.joined import Part, cut, parts
 from pipelines.prompt.style import Style, read_styles
 
 __all__ = [
+    "NAME",
     "Lora",
     "Mistake",
     "Part",

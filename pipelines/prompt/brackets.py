@@ -23,6 +23,7 @@ class Group:
     opening: str
     parts: "tuple[tuple[Piece, ...], ...]"  # one more than cuts
     cuts: str
+    size: int  # characters, the brackets and separators included
 
     def literal(self) -> "Iterable[Piece]":
         """Its pieces as they were typed."""
@@ -53,7 +54,8 @@ class _Open:
     cuts: str = ""
 
     def closed(self) -> Group:
-        return Group(self.opening, tuple(map(tuple, self.parts)), self.cuts)
+        size = 2 + len(self.cuts) + sum(map(characters, self.parts))
+        return Group(self.opening, tuple(map(tuple, self.parts)), self.cuts, size)
 
 
 def pieces(text: str, kinds: str = "([{") -> tuple[Piece, ...]:
@@ -76,6 +78,11 @@ def pieces(text: str, kinds: str = "([{") -> tuple[Piece, ...]:
         top.parts[-1].append(unclosed.opening)
         top.parts[-1].extend(_rejoined(unclosed.parts, unclosed.cuts))
     return tuple(top.parts[-1])
+
+
+def characters(some: Iterable[Piece]) -> int:
+    """How long ``some`` pieces are as they were typed."""
+    return sum(len(piece) if isinstance(piece, str) else piece.size for piece in some)
 
 
 def flat(some: Iterable[Piece], meaning: Meaning = Group.literal) -> str:

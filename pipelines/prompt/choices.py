@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from pipelines.prompt.asides import without_comments
-from pipelines.prompt.brackets import Group, Piece, flat, pieces
+from pipelines.prompt.brackets import Group, Piece, characters, flat, pieces
 
 Wildcards: TypeAlias = Mapping[str, Sequence[str]]
-"""Name -> lines, at least one each. The lookup may raise ``KeyError``, nothing else."""
+"""Name -> lines, at least one each. The lookup may raise ``KeyError``, and ``ValueError`` with a sentence."""
 
 Choose: TypeAlias = Callable[[int, Callable[[int], int]], int]
 """(how many options, the characters of option k) -> the number of the one that is taken."""
@@ -71,7 +71,7 @@ class _Expansion:
         if group.opening != "{" or not group.cuts:
             return group.literal()
         parts = group.parts
-        return parts[self._choose(len(parts), lambda k: len(flat(parts[k])))]
+        return parts[self._choose(len(parts), lambda k: characters(parts[k]))]
 
     def _line(self, name: str, depth: int) -> str:
         self._filled += 1

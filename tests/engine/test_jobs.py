@@ -308,13 +308,13 @@ def test_a_picture_that_cannot_be_made_an_image_fails_its_job(
 
 def test_what_a_loaded_model_cannot_draw_is_refused_at_once(engine: Engine, a_recipe: Callable[..., Recipe]):
     engine.submit(a_recipe()).result(30)
-    with pytest.raises(RecipeError, match="^Prompt: got 400"):
-        engine.submit(a_recipe(prompt="cat " * 200))
+    with pytest.raises(RecipeError, match="^Prompt: got 1400"):
+        engine.submit(a_recipe(prompt="cat " * 700))
 
 
 def test_what_a_model_cannot_draw_fails_once_it_is_loaded(engine: Engine, a_recipe: Callable[..., Recipe]):
-    bad, good = engine.submit(a_recipe(prompt="cat " * 200)), engine.submit(a_recipe())
-    with pytest.raises(JobFailed, match="^Prompt: got 400"):
+    bad, good = engine.submit(a_recipe(prompt="cat " * 700)), engine.submit(a_recipe())
+    with pytest.raises(JobFailed, match="^Prompt: got 1400"):
         bad.result(30)
     assert good.result(30)
 

@@ -30,11 +30,12 @@ def test_a_text_from_the_wild() -> None:
         "width": 512,
         "height": 768,
         "model": "v1-5-pruned",
+        "clip_skip": 2,
     }
     told = " ".join(notes)
     assert "Schedule type (Automatic)" in told  # its meaning depends on the sampler over there
-    assert "Clip skip (2)" in told and "Lora hashes (ink: 1a2b, wash: 3c4d)" in told
-    assert "Version" not in told and len(notes) == 3
+    assert "Lora hashes (ink: 1a2b, wash: 3c4d)" in told
+    assert "Version" not in told and len(notes) == 2
 
 
 def test_the_older_way_of_naming_sampler_and_schedule() -> None:
@@ -74,6 +75,7 @@ recipes = st.builds(
     perturbation=st.integers(0, 200).map(lambda tenths: tenths / 10),
     sigmas=st.sampled_from(["", "14.6, 7, 1.5", "inf 3 1 0"]),
     seed=st.integers(0, 2**32 - 1),
+    clip_skip=st.integers(1, 12),
 )
 
 

@@ -108,7 +108,7 @@ def test_every_sampler_and_every_schedule_works_with_every_schedule_from_pure_no
 def test_what_is_asked_for_and_in_which_order(sampler: str, tiny: Parts) -> None:
     recipe = Recipe(prompt="a cat", negative="dog", sampler=sampler, steps=4, count=2, **SMALL)
     _, requests = tell(recipe, tiny)
-    assert requests[0] == EncodeText(("a cat", "dog"))
+    assert requests[0] == EncodeText((("a cat",), ("dog",)))
     assert isinstance(requests[-1], Decode)
     steps = [r for r in requests if isinstance(r, Step)]
     assert [(step.index, step.of) for step in steps] == [(1, 4), (2, 4), (3, 4), (4, 4)]
@@ -149,13 +149,13 @@ def test_pixels_become_bytes_by_rounding() -> None:
     assert np.asarray(to_images(row)[0])[0, :, 0].tolist() == [0, 0, 128, 255, 255]
 
 
-def test_a_prompt_over_the_encoders_length_is_refused_before_anything_runs(tiny: Parts) -> None:
-    long = Recipe(prompt="x" * 76, **SMALL)
-    with pytest.raises(RecipeError, match="Prompt: got 76 words and word pieces; allowed: 75"):
+def test_a_prompt_of_too_many_chunks_is_refused_before_anything_runs(tiny: Parts) -> None:
+    long = Recipe(prompt="x" * 1201, **SMALL)
+    with pytest.raises(RecipeError, match="Prompt: got 1201 words and word pieces; allowed: 1200"):
         text_to_image(long, tiny)
-    with pytest.raises(RecipeError, match="Negative prompt: got 76"):
-        check(Recipe(negative="x" * 76, **SMALL), tiny)
-    check(Recipe(prompt="x" * 75, **SMALL), tiny)
+    with pytest.raises(RecipeError, match="Negative prompt: got 1201"):
+        check(Recipe(negative="x" * 1201, **SMALL), tiny)
+    check(Recipe(prompt="x" * 1200, **SMALL), tiny)
 
 
 def test_more_steps_than_the_model_has_levels_are_refused(tiny: Parts) -> None:

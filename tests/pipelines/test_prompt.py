@@ -57,7 +57,7 @@ def requests_of(recipe: Recipe, parts: Parts) -> list[Request]:
 def test_each_joined_prompt_is_encoded_and_asked_for(tiny: Parts) -> None:
     recipe = Recipe(prompt="a cat AND a dog :0.5", negative="fog", steps=2, guidance=3.0, **SMALL)
     requests = requests_of(recipe, tiny)
-    assert requests[0] == EncodeText(("a cat", "a dog", "fog"))
+    assert requests[0] == EncodeText((("a cat",), ("a dog",), ("fog",)))
     calls = [r for r in requests if isinstance(r, tuple)]
     assert [len(call) for call in calls] == [3, 3] and recipe.branches() == 3
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipelines.recipe import CHOICES, MAX_SEED, Recipe, RecipeError, fields, random_seed
+from pipelines.recipe import CHOICES, MAX_SEED, NOT_CHOSEN, Recipe, RecipeError, fields, random_seed
 from schedulers import GUIDANCE, SAMPLERS, Level, Table
 from schedulers.level import on_path
 
@@ -110,7 +110,7 @@ def test_a_recipe_cannot_be_changed() -> None:
 
 
 def test_the_declarations_describe_every_field() -> None:
-    assert list(SPECS) == [name for name in Recipe.model_fields if name not in ("version", "levels")]
+    assert list(SPECS) == [name for name in Recipe.model_fields if name not in NOT_CHOSEN]
     assert all(spec.label and spec.help for spec in SPECS.values())
     steps, eta, sampler = SPECS["steps"], SPECS["eta"], SPECS["sampler"]
     assert (steps.type, steps.minimum, steps.maximum, steps.step, steps.default) == (int, 1, 150, 1, 20)

@@ -20,7 +20,7 @@ from pipelines.prompt import (
     without_asides,
     without_comments,
 )
-from pipelines.prompt.brackets import flat, pieces
+from pipelines.prompt.brackets import characters, flat, pieces
 from pipelines.prompt.emphasis import typed
 
 
@@ -166,6 +166,7 @@ texts = st.lists(st.sampled_from(WORDS), max_size=60).map("".join) | st.text(max
 def test_brackets_that_are_read_print_back_to_the_text(text: str) -> None:
     for kinds in ("([{", "(["):
         assert flat(pieces(text, kinds)) == text
+        assert characters(pieces(text, kinds)) == len(text)
 
 
 @settings(max_examples=500)

@@ -1,0 +1,123 @@
+"""What a picture is drawn from, step by step: a recipe's texts as they are encoded. Runs nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from models import Parts
+from pipelines.prompt import (
+    Stage,
+    Wildcards,
+    by_seed,
+    expanded,
+    loras,
+    parts,
+    runs,
+    stages,
+    without_asides,
+    without_comments,
+)
+from pipelines.recipe import Recipe, RecipeError
+from pipelines.requests import EncodeText
+from schedulers import GUIDANCE
+from schedulers.guidance.compose import text_of
+
+PROMPT, NEGATIVE = "Prompt", "Negative prompt"
+MOST_CHUNKS, MOST_IN_ALL = 16, 64  # of one text; of all that one picture is drawn from
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one picture: of each branch of its guidance, at each of its stages."""
+
+    branches: tuple[tuple[str, tuple[Stage, ...]], ...]
+    weights: tuple[float, ...]  # of the prompts that are joined
+    clip_skip: int
+
+    @property
+    def encode(self) -> EncodeText:
+        """What to ask for: one row for each different text of each branch."""
+        prompts = tuple(tuple(stage.text for stage in told) for _, told in self.branches)
+        return EncodeText(prompts, self.clip_skip)
+
+
+def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
+    """A recipe of one picture with the choices of its seed made, and lines of ``wildcards`` filled in.
+
+    The choices stand in ``words``; where there is nothing to choose, or they were made before, it is the
+    recipe itself. Raises ``RecipeError``.
+    """
+    if recipe.words is not None:
+        return recipe
+    words: list[str] = []
+    typed = [(PROMPT, without_comments(recipe.prompt)), (NEGATIVE, without_comments(recipe.negative))]
+    for field, text in typed:
+        with named(field):
+            words.append(expanded(text, by_seed(recipe.seed, field), wildcards or {}))
+    if words == [text for _, text in typed]:
+        return recipe
+    return recipe.model_copy(update={"words": (words[0], words[1])})
+
+
+def texts_of(recipe: Recipe) -> Texts:
+    """Those of a recipe of one picture. Raises ``RecipeError``."""
+    recipe = worded(recipe)
+    prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
+    with named(PROMPT):
+        joined = parts(without_asides(prompt))
+    branches = {text_of(k): stages(part.text, recipe.steps) for k, part in enumerate(joined)}
+    others = {"unconditional": without_asides(negative), "empty": ""}
+    for branch in GUIDANCE[recipe.guidance_rule].branches:
+        if branch.text in others:
+            branches[branch.text] = stages(others[branch.text], recipe.steps)
+    return Texts(tuple(branches.items()), tuple(part.weight for part in joined), recipe.clip_skip)
+
+
+def check_texts(recipe: Recipe, model: Parts) -> None:
+    """What only the model knows of them, and what cannot be drawn yet. Raises ``RecipeError``."""
+    if recipe.clip_skip > model.text_layers:
+        raise RecipeError(
+            f"Clip skip: got {recipe.clip_skip}; allowed with this model: from 1 to {model.text_layers}."
+        )
+    for one in {one.words: one for one in map(worded, recipe.each())}.values():
+        words = one.words or (one.prompt, one.negative)
+        for field, text in zip((PROMPT, NEGATIVE), words, strict=True):
+            _check_loras(field, text)
+        _check_length(texts_of(one), model)
+
+
+def _check_length(texts: Texts, model: Parts) -> None:
+    room, most = model.text_limit - 2, 1
+    counts = {PROMPT: 0, NEGATIVE: 0}  # texts
+    for name, told in texts.branches:
+        field = NEGATIVE if name == "unconditional" else PROMPT
+        for text in dict.fromkeys(stage.text for stage in told):
+            with named(field):
+                size = model.size(runs(text))
+            if size.capacity > MOST_CHUNKS * room:
+                allowed = f"{MOST_CHUNKS * room}, which are {MOST_CHUNKS} chunks"
+                raise RecipeError(f"{field}: got {size.tokens} words and word pieces; allowed: {allowed}.")
+            counts[field] += 1
+            most = max(most, size.capacity // room)
+            if sum(counts.values()) * most > MOST_IN_ALL:
+                raise RecipeError(
+                    f"{max(counts, key=lambda one: counts[one])}: got more than {MOST_IN_ALL} chunks of all "
+                    f"texts and steps together; allowed: {MOST_IN_ALL}. Fewer alternatives are fewer texts."
+                )
+
+
+def _check_loras(field: str, text: str) -> None:
+    with named(field):
+        found = loras(text)
+    if found:
+        got = f"<lora:{found[0].name}:{found[0].weight:g}>"
+        raise RecipeError(f"{field}: got {got}; LoRAs cannot be attached yet, allowed: a text without one.")
+
+
+@contextmanager
+def named(field: str) -> Iterator[None]:
+    """What is wrong with a text names its field."""
+    try:
+        yield
+    except ValueError as error:
+        raise RecipeError(f"{field}: {error}") from None
