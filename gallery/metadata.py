@@ -25,7 +25,7 @@ from pipelines.recipe import Recipe, RecipeError
 RECIPE_CHUNK = "atelier"
 ENTRY_CHUNK = "atelier-entry"
 PARAMETERS_CHUNK = "parameters"
-MAX_TEXT = 65_536  # characters; a full recipe is under 20,000
+MAX_TEXT = 131_072  # characters; a full recipe is under 25,000, and 105,000 with every one escaped
 
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 

@@ -53,7 +53,7 @@ OF_MODEL = (
 NOT_CHOSEN = {  # field -> what is allowed: the fields that nobody fills in
     "version": "1 (this studio reads no other)",
     "levels": "pairs (alpha, sigma) of numbers, or none",
-    "words": "a prompt and a negative prompt of at most 10000 characters each, or none",
+    "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -87,7 +87,7 @@ def _frozen(value: object) -> object:
     return tuple(tuple(each) if isinstance(each, list) else each for each in value)
 
 
-Words: TypeAlias = Annotated[str, Field(max_length=10_000)]
+Words: TypeAlias = Annotated[str, Field(max_length=4000)]
 
 
 class Recipe(BaseModel):

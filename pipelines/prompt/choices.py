@@ -18,7 +18,7 @@ Choose: TypeAlias = Callable[[int, Callable[[int], int]], int]
 """(how many options, the characters of option k) -> the number of the one that is taken."""
 
 NAME = r"[^\W_](?:[\w/-]{0,98}?[^\W_])??"  # the shortest: a name has no two underscores
-MOST_CHARACTERS = 10_000  # of what a prompt expands to
+MOST_CHARACTERS = 4000  # of what a prompt expands to: as long as a prompt
 MOST_FILLED, DEEPEST = 200, 8  # wildcards
 _WILDCARD = re.compile(rf"(?<!\\)__({NAME})__")
 

@@ -41,6 +41,13 @@ def test_a_recipe_comes_back_exactly(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "a.png").tobytes() == PICTURE.tobytes()
 
 
+def test_the_longest_recipe_comes_back_too(tmp_path: Path) -> None:
+    long = "\x01" * 4000  # six characters each in JSON
+    recipe = Recipe(prompt=long, negative=long, words=(long, long))
+    save_picture(PICTURE, recipe, tmp_path / "long.png")
+    assert read_recipe(tmp_path / "long.png") == recipe
+
+
 def test_both_texts_are_in_the_file(tmp_path: Path) -> None:
     save_picture(PICTURE, Recipe(prompt="a cat", seed=5), tmp_path / "a.png")
     info = Image.open(tmp_path / "a.png").info
