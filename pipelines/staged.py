@@ -8,7 +8,7 @@ from pipelines.texts import Texts
 from schedulers import Level, Sampler, evaluations
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Steps:
     """The steps of one drawing over ``levels``."""
 

@@ -66,8 +66,8 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     rule = GUIDANCE[recipe.guidance_rule]
     texts = [texts_of(each) for each in images]
     contexts: dict[Texts, dict[str, Staged]] = {}
-    for each in dict.fromkeys(texts):
-        contexts[each] = staged(each, (yield each.encode))
+    for one in dict.fromkeys(texts):
+        contexts[one] = staged(one, (yield one.encode))
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)

@@ -60,17 +60,23 @@ def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
 
 
 def texts_of(recipe: Recipe) -> Texts:
-    """Those of a recipe of one picture. Raises ``RecipeError``."""
+    """Those of a recipe of one picture. Raises ``RecipeError``.
+
+    A text that its guidance never asks for is empty here: how long it is must change nothing.
+    """
     recipe = worded(recipe)
+    rule = GUIDANCE[recipe.guidance_rule]
+    asked = {branch.text for branch in rule.asks(recipe.strength())}
     prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
     with named(PROMPT):
         joined = parts(without_asides(prompt))
-    branches = {text_of(k): stages(part.text, recipe.steps) for k, part in enumerate(joined)}
+    written = {text_of(k): part.text if text_of(0) in asked else "" for k, part in enumerate(joined)}
     others = {"unconditional": without_asides(negative), "empty": ""}
-    for branch in GUIDANCE[recipe.guidance_rule].branches:
+    for branch in rule.branches:
         if branch.text in others:
-            branches[branch.text] = stages(others[branch.text], recipe.steps)
-    return Texts(tuple(branches.items()), tuple(part.weight for part in joined), recipe.clip_skip)
+            written[branch.text] = others[branch.text] if branch.text in asked else ""
+    branches = tuple((branch, stages(text, recipe.steps)) for branch, text in written.items())
+    return Texts(branches, tuple(part.weight for part in joined), recipe.clip_skip)
 
 
 def check_texts(recipe: Recipe, model: Parts) -> None:

@@ -38,7 +38,12 @@ def stages(text: str, steps: int) -> tuple[Stage, ...]:
             ends.update(range(1, steps + 1))
         elif (last := _last(group, steps)) is not None and last >= 1:
             ends.add(last)
-    return tuple(Stage(step, flat(read, lambda g, step=step: _at(g, step, steps))) for step in sorted(ends))
+    ended: list[Stage] = []
+    told: dict[str, str] = {}  # each text once, however often it comes again
+    for step in sorted(ends):
+        text = flat(read, lambda group, step=step: _at(group, step, steps))
+        ended.append(Stage(step, told.setdefault(text, text)))
+    return tuple(ended)
 
 
 def _at(group: Group, step: int, steps: int) -> Iterable[Piece]:

@@ -100,6 +100,15 @@ def test_long_prompts_and_weights_and_clip_skip_count(tiny: Parts) -> None:
     assert torch.equal(tell(aside, tiny)[0], drawn[0])
 
 
+@pytest.mark.parametrize(("guidance", "unasked"), [(1.0, "negative"), (0.0, "prompt")])
+def test_a_text_that_is_not_asked_for_changes_nothing_however_long_it_is(
+    guidance: float, unasked: str, tiny: Parts
+) -> None:
+    recipe = Recipe(prompt="a cat", negative="dog", guidance=guidance, steps=2, **SMALL)
+    long = recipe.model_copy(update={unasked: "ox " * 90})
+    assert torch.equal(tell(recipe, tiny)[0], tell(long, tiny)[0])
+
+
 def test_each_picture_makes_its_own_choices(tiny: Parts) -> None:
     """Alone and among the others, also where one of them has more chunks and more prompts."""
     recipe = Recipe(prompt="{a cat|dog " + "x " * 80 + "|ox AND owl}", steps=3, count=6, **SMALL)
