@@ -35,7 +35,8 @@ class Bench:
     def __init__(self, parts: Parts, net: JudgeNet, wanted: list[Case]) -> None:
         self.parts, self.net, self.wanted = parts, net, wanted
         self.seeds = tuple(SEED + k for k in range(len(wanted)))
-        self.shape = (parts.latent_channels, *(side // parts.scale_factor for side in parts.native_size))
+        width, height = (side // parts.scale_factor for side in parts.native_size)
+        self.shape = (parts.latent_channels, height, width)
         blank = parts.encode_text([""]).expand(len(wanted))
         self.context = Context.cat([parts.encode_text([case.prompt for case in wanted]), blank])
         self.teacher = self.draw(SAMPLERS["heun"], SCHEDULES["model"](parts.table, TEACHER))
