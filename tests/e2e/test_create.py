@@ -289,16 +289,16 @@ def test_what_could_not_be_restored_is_told(page: Page, tmp_path: Path) -> None:
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
-    info.add_text(
-        "parameters", "a fox\nSteps: 9, Sampler: Euler a, CFG scale: 99, Seed: 3, Clip skip: 2, Model: x<b>y"
-    )
+    settings = "Steps: 9, Sampler: Euler a, CFG scale: 99, Seed: 3, Clip skip: 2, Tiling: True, Model: x<b>y"
+    info.add_text("parameters", f"a fox\n{settings}")
     Image.new("RGB", (8, 8)).save(tmp_path / "other.png", pnginfo=info)
     page.locator("#restore input[type=file]").set_input_files(tmp_path / "other.png")
     expect(box(page, "prompt")).to_have_value("a fox")
     said = page.locator("#notice .notice")
-    for part in ("Clip skip (2)", "Guidance: got 99", "x<b>y"):
+    for part in ("Tiling (True)", "Guidance: got 99", "x<b>y"):
         expect(said).to_contain_text(part)
     assert (value(page, "steps"), value(page, "seed"), value(page, "guidance")) == ("9", "3", "5")
+    assert value(page, "clip_skip") == "2"
 
 
 @pytest.mark.parametrize(
