@@ -15,6 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
+from adapters import LoraFolder
 from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull, WildcardFolder
 from engine.doctor import report
 from gallery import Gallery, save_picture
@@ -50,7 +51,8 @@ def serve(
     gallery = Gallery(home / "gallery")
     catalogue = find_models(home)
     wildcards = WildcardFolder(home / "wildcards")
-    with Engine(from_catalogue(catalogue), gallery, wildcards=wildcards) as engine:
+    loras = LoraFolder(home / "loras")
+    with Engine(from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras) as engine:
         engine.preload(next(iter(catalogue)))
         good = {name: defaults(place) for name, place in catalogue.items()}
         page = build(engine, gallery, good, secret=page_secret(home))
@@ -105,7 +107,8 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
     job: Job | None = None
     try:
         home = Path(os.environ.get("ATELIER_HOME", HERE))
-        with Engine(wildcards=WildcardFolder(home / "wildcards")) as engine:
+        wildcards, loras = WildcardFolder(home / "wildcards"), LoraFolder(home / "loras")
+        with Engine(wildcards=wildcards, loras=loras) as engine:
             job = engine.submit(recipe)
             follow(job, console)
             job.result()

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from adapters import LoraFolder
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
 from engine.failure import saving_failed
@@ -35,7 +36,7 @@ class Engine:
 
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
-    ``wildcards`` are the lines that ``__name__`` in a prompt stands for.
+    ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Engine:
         *,
         rows: int | None = None,
         wildcards: Wildcards | None = None,
+        loras: LoraFolder | None = None,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
         most_jobs_per_user: int = 8,
         ended_kept: int = 200,
@@ -61,7 +63,7 @@ class Engine:
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._closed = False
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
-        self._shelf = Shelf(models, models_kept, self._nudge)
+        self._shelf = Shelf(models, models_kept, self._nudge, loras)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
         )

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 
-from models import Context, Parts
+from adapters import Lora, LoraFolder
+from models import Context, ModelError, Parts
 from pipelines import check, text_to_image
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
@@ -18,6 +19,7 @@ from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe
 from pipelines.requests import EncodeText, Pipeline
 
+LORAS_KEPT = 16  # of one model
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -27,8 +29,10 @@ class Loaded:
     A tokenizer is no thing for two threads at once, so what uses it is here, one at a time.
     """
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, loras: LoraFolder | None = None) -> None:
         self.parts = parts
+        self._folder = loras
+        self._loras: OrderedDict[str, Lora] = OrderedDict()
         self._tokenizing = threading.Lock()
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
@@ -39,12 +43,23 @@ class Loaded:
     def check(self, recipe: Recipe) -> None:
         """Raises ``RecipeError`` for what this model cannot draw."""
         with self._tokenizing:
-            check(recipe, self.parts)
+            check(recipe, self.parts, self._find)
 
     def pipeline(self, recipe: Recipe) -> Pipeline:
         """Its generator of requests. Raises ``RecipeError``."""
         with self._tokenizing:
-            return text_to_image(recipe, self.parts)
+            return text_to_image(recipe, self.parts, self._find)
+
+    def _find(self, name: str) -> Lora:
+        """That LoRA, read once while it is among the last that were wanted."""
+        if self._folder is None:
+            raise ModelError(f"got the LoRA {name[:60]!r}; allowed: none, as there is no folder of them.")
+        if name not in self._loras:
+            self._loras[name] = self._folder.load(name, self.parts)
+            while len(self._loras) > LORAS_KEPT:
+                self._loras.popitem(last=False)
+        self._loras.move_to_end(name)
+        return self._loras[name]
 
     def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
         """How long ``text`` is to this model."""
@@ -72,8 +87,15 @@ class Shelf:
     ``ready`` is called, in the loader's thread, after each load.
     """
 
-    def __init__(self, load: Callable[[str], Parts], room: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        load: Callable[[str], Parts],
+        room: int,
+        ready: Callable[[], None],
+        loras: LoraFolder | None = None,
+    ) -> None:
         self._load = load
+        self._loras = loras
         self._room = room
         self._ready = ready
         self._lock = threading.Lock()
@@ -85,7 +107,7 @@ class Shelf:
         with self._lock:
             if name in self._loads:
                 return
-            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name)))
+            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name), self._loras))
         # Not under the lock: a load that ended by now calls back here, and that may wait for another lock.
         future.add_done_callback(lambda _: self._ready())
 

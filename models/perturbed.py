@@ -33,7 +33,9 @@ class RowwiseAttention:
         made = self.plain(attn, hidden_states, encoder_hidden_states, attention_mask, temb)
         if self.perturbed and rows:
             for network, which in rows.items():
-                made[which] = PERTURBED[network](attn, hidden_states[which])
+                made[which] = PERTURBED[network](attn, hidden_states)[
+                    which
+                ]  # adapters count on whole batches
         return made
 
 

@@ -1,12 +1,16 @@
 """The driver that answers one request at a time: the plain way to a picture. Knows no queues or threads."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from adapters import LoraFolder, attached
+from adapters.lora import networks_of
 from models import Context, Parts
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe
@@ -14,9 +18,13 @@ from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
 
 
-def draw(recipe: Recipe, parts: Parts) -> list[Image.Image]:
-    """The ``recipe.count`` pictures of ``recipe`` by the model given. Raises ``RecipeError``."""
-    pipeline = text_to_image(recipe, parts)
+def draw(recipe: Recipe, parts: Parts, loras: LoraFolder | None = None) -> list[Image.Image]:
+    """The ``recipe.count`` pictures of ``recipe`` by the model given, its LoRAs from the folder given.
+
+    Raises ``RecipeError``.
+    """
+    find = None if loras is None else partial(loras.load, parts=parts)
+    pipeline = text_to_image(recipe, parts, find)
     reply: Any = None
     while True:
         try:
@@ -42,7 +50,11 @@ def answer(request: Request, parts: Parts) -> Any:
 def encode(request: EncodeText, parts: Parts) -> Context:
     """The rows that ``request`` is answered with."""
     prompts = [[runs(text) for text in stages] for stages in request.prompts]
-    return parts.encode_prompts(prompts, request.clip_skip)
+    with ExitStack() as stack:
+        for name, network in networks_of(parts):
+            if name != "unet":
+                stack.enter_context(attached(network, name, [request.loras]))
+        return parts.encode_prompts(prompts, request.clip_skip)
 
 
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
@@ -59,12 +71,14 @@ def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
 def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each, from a single call of the network."""
     each = [ask for ask in asks for _ in range(len(ask.x))]
-    x0 = parts.denoise(
-        torch.cat([ask.x for ask in asks]),
-        [ask.level for ask in each],
-        Context.cat([ask.context for ask in asks]),
-        [ask.network for ask in each],
-    )
+    weak = any(ask.network == "weak" for ask in asks)  # all or none; LoRAs were not made for it
+    with attached(parts.unet, "unet", [() if weak else ask.loras for ask in each]):
+        x0 = parts.denoise(
+            torch.cat([ask.x for ask in asks]),
+            [ask.level for ask in each],
+            Context.cat([ask.context for ask in asks]),
+            [ask.network for ask in each],
+        )
     return x0.split([len(ask.x) for ask in asks])
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from adapters import Uses
 from models import Context
 from schedulers.level import Level
 from schedulers.network import Network
@@ -27,6 +28,7 @@ class EncodeText:
 
     prompts: tuple[tuple[str, ...], ...]
     clip_skip: int = 1
+    loras: Uses = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class Denoise:
     level: Level
     context: Context
     network: Network = "whole"
+    loras: Uses = ()
 
 
 @dataclass(frozen=True, eq=False)

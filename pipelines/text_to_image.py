@@ -6,12 +6,13 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
+from adapters import Uses
 from models import Context, Parts
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
 from pipelines.staged import Staged, Steps, staged
-from pipelines.texts import Texts, check_texts, texts_of, worded
+from pipelines.texts import Find, Texts, check_texts, texts_of, uses_of, worded
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -26,14 +27,18 @@ from schedulers.guidance import Guide
 from schedulers.guidance.compose import composed
 
 
-def text_to_image(recipe: Recipe, parts: Parts) -> Pipeline:
-    """The pictures of ``recipe`` as a generator of requests; raises ``RecipeError`` at once."""
-    check(recipe, parts)
-    return _tell(recipe, parts)
+def text_to_image(recipe: Recipe, parts: Parts, find: Find | None = None) -> Pipeline:
+    """The pictures of ``recipe`` as a generator of requests, its LoRAs as ``find`` gives them.
+
+    Raises ``RecipeError`` at once.
+    """
+    check(recipe, parts, find)
+    return _tell(recipe, parts, find)
 
 
-def check(recipe: Recipe, parts: Parts) -> None:
-    """What only the model knows: its kind, size multiple, longest texts, number of levels and companion."""
+def check(recipe: Recipe, parts: Parts, find: Find | None = None) -> None:
+    """What only the model knows: its kind, size multiple, longest texts, number of levels, companion and what
+    LoRAs fit it."""
     if parts.inpainting:
         raise RecipeError(
             f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
@@ -42,7 +47,7 @@ def check(recipe: Recipe, parts: Parts) -> None:
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    check_texts(recipe, parts)
+    check_texts(recipe, parts, find)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
@@ -58,7 +63,7 @@ def resolved(recipe: Recipe, parts: Parts) -> Recipe:
     return recipe.model_copy(update={"levels": tuple((level.alpha, level.sigma) for level in path)})
 
 
-def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
+def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
     images = recipe.each()
     seeds = tuple(each.seed for each in images)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
@@ -66,8 +71,9 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
     rule = GUIDANCE[recipe.guidance_rule]
     texts = [texts_of(each) for each in images]
     contexts: dict[Texts, dict[str, Staged]] = {}
-    for one in dict.fromkeys(texts):
-        contexts[one] = staged(one, (yield one.encode))
+    uses = {one: uses_of(one, find) for one in dict.fromkeys(texts)}
+    for one in uses:
+        contexts[one] = staged(one, (yield one.encode(uses[one])))
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
@@ -80,8 +86,9 @@ def _tell(recipe: Recipe, parts: Parts) -> Pipeline:
         sampling = sampler(x[rows], levels, noise)
         weights = texts[rows][0].weights
         some = contexts[texts[rows][0]]
+        steps = Steps(sampler, levels)
         return _sample(
-            sampling, lambda ask: composed(single(ask), weights), some, Steps(sampler, levels), done
+            sampling, lambda ask: composed(single(ask), weights), some, uses[texts[rows][0]], steps, done
         )
 
     if sampler.alone or len(contexts) > 1:
@@ -116,7 +123,12 @@ def _by_level(levels: Sequence[Level]) -> Done:
 
 
 def _sample(
-    sampling: Sampling, guide: Guide, contexts: Mapping[str, Staged], steps: Steps, done: Done
+    sampling: Sampling,
+    guide: Guide,
+    contexts: Mapping[str, Staged],
+    loras: Uses,
+    steps: Steps,
+    done: Done,
 ) -> Drawing:
     """Answer the sampler's asks with guided estimates; returns the latents.
 
@@ -130,7 +142,7 @@ def _sample(
         except StopIteration as end:
             return end.value
         now = {branch: its.at(steps, asked, ask.level) for branch, its in contexts.items()}
-        x0 = yield from _guide(guide(ask), now)
+        x0 = yield from _guide(guide(ask), now, loras)
         asked += 1
         count, of = done(asked, ask.level)
         if count > told:
@@ -138,7 +150,7 @@ def _sample(
             yield Step(count, of, x0)
 
 
-def _guide(guiding: Guiding, contexts: Mapping[str, Context]) -> Generator[Request, Any, Tensor]:
+def _guide(guiding: Guiding, contexts: Mapping[str, Context], loras: Uses) -> Generator[Request, Any, Tensor]:
     """Ask for the branches a rule wants, each under its context of one row; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
     while True:
@@ -147,6 +159,6 @@ def _guide(guiding: Guiding, contexts: Mapping[str, Context]) -> Generator[Reque
         except StopIteration as done:
             return done.value
         answers = yield tuple(
-            Denoise(e.x, e.level, contexts[e.branch.text].expand(len(e.x)), e.branch.network)
+            Denoise(e.x, e.level, contexts[e.branch.text].expand(len(e.x)), e.branch.network, loras)
             for e in branches
         )

@@ -1,10 +1,13 @@
 """What a picture is drawn from, step by step: a recipe's texts as they are encoded. Runs nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from adapters import Lora, Use, Uses
 from models import Parts
+from pipelines.prompt import Lora as LoraName
 from pipelines.prompt import (
     Stage,
     Wildcards,
@@ -22,6 +25,8 @@ from pipelines.requests import EncodeText
 from schedulers import GUIDANCE
 from schedulers.guidance.compose import text_of
 
+Find: TypeAlias = Callable[[str], Lora]
+"""The LoRA of a name; raises ``ValueError``."""
 PROMPT, NEGATIVE = "Prompt", "Negative prompt"
 MOST_CHUNKS, MOST_IN_ALL = 16, 64  # of one text; of all that one picture is drawn from
 
@@ -33,12 +38,12 @@ class Texts:
     branches: tuple[tuple[str, tuple[Stage, ...]], ...]
     weights: tuple[float, ...]  # of the prompts that are joined
     clip_skip: int
+    loras: tuple[LoraName, ...] = ()
 
-    @property
-    def encode(self) -> EncodeText:
+    def encode(self, uses: Uses) -> EncodeText:
         """What to ask for: one row for each different text of each branch."""
         prompts = tuple(tuple(stage.text for stage in told) for _, told in self.branches)
-        return EncodeText(prompts, self.clip_skip)
+        return EncodeText(prompts, self.clip_skip, uses)
 
 
 def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
@@ -69,27 +74,42 @@ def texts_of(recipe: Recipe) -> Texts:
     asked = {branch.text for branch in rule.asks(recipe.strength())}
     prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
     with named(PROMPT):
-        joined = parts(without_asides(prompt))
+        joined, named_loras = parts(without_asides(prompt)), loras(prompt)
     written = {text_of(k): part.text if text_of(0) in asked else "" for k, part in enumerate(joined)}
     others = {"unconditional": without_asides(negative), "empty": ""}
     for branch in rule.branches:
         if branch.text in others:
             written[branch.text] = others[branch.text] if branch.text in asked else ""
     branches = tuple((branch, stages(text, recipe.steps)) for branch, text in written.items())
-    return Texts(branches, tuple(part.weight for part in joined), recipe.clip_skip)
+    return Texts(branches, tuple(part.weight for part in joined), recipe.clip_skip, named_loras)
 
 
-def check_texts(recipe: Recipe, model: Parts) -> None:
-    """What only the model knows of them, and what cannot be drawn yet. Raises ``RecipeError``."""
+def uses_of(texts: Texts, find: Find | None) -> Uses:
+    """The LoRAs that they name, each once. Raises ``RecipeError``."""
+    weights: dict[str, float] = {}
+    for name, weight in texts.loras:
+        weights[name] = weights.get(name, 0.0) + weight
+    with named(PROMPT):
+        if weights and find is None:
+            raise ValueError(
+                f"got the LoRA {next(iter(weights))[:60]!r}; allowed: none, as there is no folder of them."
+            )
+        return tuple(Use(find(name), weight) for name, weight in weights.items()) if find else ()
+
+
+def check_texts(recipe: Recipe, model: Parts, find: Find | None) -> None:
+    """What only the model knows of them. Raises ``RecipeError``."""
     if recipe.clip_skip > model.text_layers:
         raise RecipeError(
             f"Clip skip: got {recipe.clip_skip}; allowed with this model: from 1 to {model.text_layers}."
         )
     for one in {one.words: one for one in map(worded, recipe.each())}.values():
-        words = one.words or (one.prompt, one.negative)
-        for field, text in zip((PROMPT, NEGATIVE), words, strict=True):
-            _check_loras(field, text)
-        _check_length(texts_of(one), model)
+        with named(NEGATIVE):
+            if loras((one.words or (one.prompt, one.negative))[1]):
+                raise ValueError("got a LoRA; allowed: LoRAs in the prompt, a negative weight takes away.")
+        texts = texts_of(one)
+        uses_of(texts, find)
+        _check_length(texts, model)
 
 
 def _check_length(texts: Texts, model: Parts) -> None:
@@ -110,14 +130,6 @@ def _check_length(texts: Texts, model: Parts) -> None:
                     f"{max(counts, key=lambda one: counts[one])}: got more than {MOST_IN_ALL} chunks of all "
                     f"texts and steps together; allowed: {MOST_IN_ALL}. Fewer alternatives are fewer texts."
                 )
-
-
-def _check_loras(field: str, text: str) -> None:
-    with named(field):
-        found = loras(text)
-    if found:
-        got = f"<lora:{found[0].name}:{found[0].weight:g}>"
-        raise RecipeError(f"{field}: got {got}; LoRAs cannot be attached yet, allowed: a text without one.")
 
 
 @contextmanager

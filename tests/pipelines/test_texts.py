@@ -146,8 +146,8 @@ def test_what_does_not_vary_is_resolved_to_nothing(tiny: Parts) -> None:
     ("values", "message"),
     [
         ({"prompt": "cat <lora:ink:0.8>"},
-         "Prompt: got <lora:ink:0.8>; LoRAs cannot be attached yet, allowed: a text without one."),
-        ({"negative": "<lora:ink>"}, "Negative prompt: got <lora:ink:1>; LoRAs cannot be attached yet"),
+         "Prompt: got the LoRA 'ink'; allowed: none, as there is no folder of them."),
+        ({"negative": "<lora:ink>"}, "Negative prompt: got a LoRA; allowed: LoRAs in the prompt"),
         ({"prompt": "<lora:ink:x>"}, "Prompt: got <lora:ink:x>; allowed: <lora:name:weight>, a number."),
         ({"prompt": "a (b:101)"}, "Prompt: got a weight of 101 at character 4; allowed: from -100 to 100."),
         ({"negative": "(b:-101)"}, "Negative prompt: got a weight of -101 at character 2"),

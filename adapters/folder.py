@@ -1,0 +1,52 @@
+"""The LoRAs of one folder, by name. Knows no prompts."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from adapters.lora import Lora, load_lora
+from models import ModelError, Parts
+
+MOST_FILES = 10_000  # that are listed
+
+
+class LoraFolder(Mapping[str, Path]):
+    """Every ``.safetensors`` file below ``folder`` by its path there without the ending.
+
+    Also by its bare name, as prompts of other studios have it, where only one file is called so.
+
+    Links that lead out of the folder are not followed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __getitem__(self, name: str) -> Path:
+        """Raises ``KeyError`` where there is no such file."""
+        files = self._files()
+        if name in files:
+            return files[name]
+        bare = [file for file in files.values() if file.stem == name]
+        if len(bare) != 1:
+            raise KeyError(name)
+        return bare[0]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files())
+
+    def __len__(self) -> int:
+        return len(self._files())
+
+    def load(self, name: str, parts: Parts) -> Lora:
+        """That LoRA for the model ``parts``. Raises ``ModelError``."""
+        if name not in self:
+            there = ", ".join(sorted(self)[:20]) or "none, as its folder is empty"
+            raise ModelError(f"got the LoRA {name[:60]!r}; allowed: {there}.")
+        return load_lora(self[name], parts)
+
+    def _files(self) -> dict[str, Path]:
+        root = self._folder.resolve()
+        found: dict[str, Path] = {}
+        for file in sorted(root.rglob("*.safetensors"))[:MOST_FILES]:
+            if file.is_file() and file.resolve().is_relative_to(root):
+                found[file.relative_to(root).with_suffix("").as_posix()] = file
+        return found

@@ -1,0 +1,118 @@
+"""LoRA files: read safely, matched with a model's modules by name, all of their tensors or none.
+
+Names as kohya's trainers write them (``lora_unet_``, ``lora_te_``, ``lora_te1_``, ``lora_te2_``; for SDXL
+also in Stability's names), diffusers' and PEFT's (``unet.``, ``text_encoder.``). Knows no prompts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from adapters.patch import SUFFIXES, Patch, patch
+from models import ModelError, Parts
+from models.header import read_header
+
+LARGEST = 2 << 30  # bytes
+SGM_BLOCKS = {"input_blocks": "down_blocks", "middle_block": "mid_block", "output_blocks": "up_blocks"}
+
+
+@dataclass(frozen=True, eq=False)
+class Lora:
+    """What a file adds to a model: for each of its networks, by module name."""
+
+    name: str
+    patches: Mapping[str, Mapping[str, Patch]]  # "unet", "text_encoder", "text_encoder_2"
+
+
+def load_lora(file: Path, parts: Parts) -> Lora:
+    """The LoRA of a safetensors file for the model ``parts``.
+
+    Raises ``ModelError`` where the file is unsound, or any of its tensors has no place in the model.
+    """
+    from safetensors.torch import load_file
+
+    read_header(file)
+    if file.stat().st_size > LARGEST:
+        raise ModelError(f"File {file.name!r} has {file.stat().st_size} bytes; allowed: at most {LARGEST}.")
+    tensors = load_file(file)
+    modules = modules_of(parts)
+    if any(key.startswith("lora_unet_input_blocks") for key in tensors):
+        tensors = _in_diffusers_names(tensors, parts.unet.config)
+    found: dict[tuple[str, str], dict[str, Tensor]] = defaultdict(dict)
+    lost = []
+    for key, tensor in tensors.items():
+        name, suffix = _split(key)
+        if suffix and (place := modules.get(name)) is not None:
+            found[place][suffix] = tensor
+        else:
+            lost.append(key)
+    if lost:
+        some = ", ".join(sorted(lost)[:3]) + (" ..." if len(lost) > 3 else "")
+        fit = f"{len(tensors) - len(lost)} of {len(tensors)} tensors fit model {parts.name!r}"
+        raise ModelError(f"LoRA {file.stem!r}: {fit}; it has no place for {some}.")
+    networks = dict(networks_of(parts))
+    patches: dict[str, dict[str, Patch]] = defaultdict(dict)
+    for (component, path), its in found.items():
+        try:
+            patches[component][path] = patch(its, networks[component].get_submodule(path).weight)
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {error}.") from None
+    return Lora(file.stem, patches)
+
+
+def networks_of(parts: Parts) -> Iterator[tuple[str, Any]]:
+    """("unet", ...), ("text_encoder", ...) and for SDXL ("text_encoder_2", ...)."""
+    yield "unet", parts.unet
+    for k, encoder in enumerate(parts.encoders, 1):
+        yield "text_encoder" if k == 1 else f"text_encoder_{k}", encoder.network
+
+
+def modules_of(parts: Parts) -> dict[str, tuple[str, str]]:
+    """Every name that files have for a module -> (network, module's own name)."""
+    names: dict[str, tuple[str, str]] = {}
+    several = len(parts.encoders) > 1
+    for component, network in networks_of(parts):
+        for path, module in network.named_modules():
+            if not isinstance(module, nn.Linear | nn.Conv2d):
+                continue
+            for name in _names(component, path, several):
+                names[name] = (component, path)
+    return names
+
+
+def _names(component: str, path: str, several: bool) -> list[str]:
+    if component == "unet":
+        old = path.replace(".to_", ".processor.to_").replace("to_out.0", "to_out") + "_lora"
+        return ["lora_unet_" + path.replace(".", "_"), f"unet.{path}", f"unet.{old}",
+                f"base_model.model.{path}"]  # fmt: skip
+    inside = path if path.startswith("text_model.") or path == "text_projection" else f"text_model.{path}"
+    number = component.removeprefix("text_encoder").removeprefix("_") or ("1" if several else "")
+    return [f"lora_te{number}_{inside.replace('.', '_')}", f"{component}.{inside}", f"{component}.{path}"]
+
+
+def _split(key: str) -> tuple[str, str]:
+    """(module's name, one of ``SUFFIXES``), the suffix empty where it is none of them."""
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if key.endswith("." + suffix):
+            return key.removesuffix("." + suffix), suffix
+    return key, ""
+
+
+def _in_diffusers_names(tensors: dict[str, Tensor], config: Any) -> dict[str, Tensor]:
+    """Stability's block names, in which SDXL's LoRAs are trained, in those of diffusers."""
+    from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
+
+    try:
+        mapped = _maybe_map_sgm_blocks_to_diffusers(dict(tensors), config)
+    except (ValueError, IndexError, KeyError):  # blocks that this model has not: told name by name
+        return tensors
+    renamed = {}
+    for key, tensor in mapped.items():
+        for theirs, ours in SGM_BLOCKS.items():
+            key = key.replace(f"lora_unet_{theirs}_", f"lora_unet_{ours}_")
+        renamed[key] = tensor
+    return renamed

@@ -1,0 +1,266 @@
+"""LoRA files on a tiny Stable Diffusion: names, mixed ranks, rows apart, and the model as it was before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from adapters import LoraFolder, Use, attached, load_lora
+from adapters.lora import modules_of, networks_of
+from models import ModelError, Parts, load
+from models.torchvision_guard import guard_torchvision
+from pipelines import Recipe, RecipeError, draw, text_to_image
+from pipelines.draw import answer
+from tests.ldm import ldm_unet
+from tests.tiny import write_tiny
+
+guard_torchvision()
+from diffusers import StableDiffusionPipeline  # noqa: E402
+
+RECIPE = Recipe(prompt="a cat", steps=3, width=64, height=64, guidance=3.0, seed=5)
+
+
+def tensors_for(
+    parts: Parts,
+    name: Callable[[str, str], str],
+    down: str,
+    up: str,
+    seed: int = 0,
+    only: Callable[[str, str], bool] = lambda component, path: True,
+) -> dict[str, Tensor]:
+    """A LoRA for every third module, ranks 1 to 4 and alphas of their own."""
+    generator = torch.Generator().manual_seed(seed)
+    made: dict[str, Tensor] = {}
+    places = [place for place in sorted(set(modules_of(parts).values())) if only(*place)]
+    for k, (component, path) in enumerate(places[::3]):
+        module = dict(networks_of(parts))[component].get_submodule(path)
+        rank, rest = 1 + k % 4, module.weight.shape[1:]
+        key = name(component, path)
+        made[f"{key}.{down}"] = torch.randn(rank, *rest, generator=generator) * 0.3
+        made[f"{key}.{up}"] = (
+            torch.randn(len(module.weight), rank, *(1,) * (len(rest) - 1), generator=generator) * 0.3
+        )
+        made[f"{key}.alpha"] = torch.tensor(0.5 + k % 3)
+    return made
+
+
+def kohya(component: str, path: str) -> str:
+    inside = path if component == "unet" else f"text_model.{path}"
+    return ("lora_unet_" if component == "unet" else "lora_te_") + inside.replace(".", "_")
+
+
+def of_diffusers(component: str, path: str) -> str:
+    return f"{component}.{path if component == 'unet' else 'text_model.' + path}"
+
+
+@pytest.fixture(scope="module")
+def folder(tiny: Parts, tmp_path_factory: pytest.TempPathFactory) -> LoraFolder:
+    home = tmp_path_factory.mktemp("loras")
+    save_file(tensors_for(tiny, kohya, "lora_down.weight", "lora_up.weight"), home / "ink.safetensors")
+    (home / "style").mkdir()
+    other = tensors_for(tiny, of_diffusers, "lora_A.weight", "lora_B.weight", seed=1)
+    save_file(other, home / "style" / "wash.safetensors")
+    return LoraFolder(home)
+
+
+def merged(parts: Parts, tiny_folder: Path, uses: list[tuple[str, float]], folder: LoraFolder) -> Parts:
+    """The model with the changes added to its weights for good."""
+    fresh = load(str(tiny_folder), device="cpu", dtype=torch.float32)
+    networks = dict(networks_of(fresh))
+    with torch.no_grad():
+        for name, weight in uses:
+            for component, patches in folder.load(name, parts).patches.items():
+                for path, patch in patches.items():
+                    networks[component].get_submodule(path).weight += weight * patch.whole
+    return fresh
+
+
+def latents(recipe: Recipe, parts: Parts, folder: LoraFolder | None = None) -> Tensor:
+    pipeline = text_to_image(recipe, parts, folder and (lambda name: folder.load(name, parts)))
+    reply = None
+    while True:
+        request = pipeline.send(reply)  # type: ignore[arg-type]
+        if type(request).__name__ == "Decode":
+            return request.latents  # type: ignore[union-attr]
+        reply = answer(request, parts)
+
+
+@pytest.mark.parametrize("uses", [[("ink", 0.8)], [("style/wash", -0.5)], [("ink", 0.7), ("wash", 1.2)]])
+def test_it_draws_as_if_it_were_merged(
+    tiny: Parts, tiny_folder: Path, folder: LoraFolder, uses: list[tuple[str, float]]
+) -> None:
+    prompt = "a cat" + "".join(f" <lora:{name}:{weight}>" for name, weight in uses)
+    ours = latents(RECIPE.model_copy(update={"prompt": prompt}), tiny, folder)
+    wanted = latents(RECIPE, merged(tiny, tiny_folder, uses, folder))
+    plain = latents(RECIPE, tiny)
+    size = wanted.abs().max()
+    assert (ours - wanted).abs().max() < 1e-4 * size
+    assert (ours - plain).abs().max() > 1e-2 * size
+
+
+def test_diffusers_draws_the_same(tiny: Parts, tiny_folder: Path, tmp_path: Path) -> None:
+    """Where its loader is exact: one rank and one alpha for all, in the U-Net."""
+    generator = torch.Generator().manual_seed(3)
+    tensors: dict[str, Tensor] = {}
+    for component, path in sorted(set(modules_of(tiny).values())):
+        if component != "unet" or not path.endswith(("to_q", "to_v")):
+            continue
+        weight = dict(networks_of(tiny))[component].get_submodule(path).weight
+        key = kohya(component, path)
+        tensors[f"{key}.lora_down.weight"] = torch.randn(2, weight.shape[1], generator=generator) * 0.3
+        tensors[f"{key}.lora_up.weight"] = torch.randn(len(weight), 2, generator=generator) * 0.3
+        tensors[f"{key}.alpha"] = torch.tensor(1.0)
+    save_file(tensors, tmp_path / "qv.safetensors")
+    ours = latents(
+        RECIPE.model_copy(update={"prompt": "a cat<lora:qv>", "sampler": "ddim", "steps": 4}),
+        tiny,
+        LoraFolder(tmp_path),
+    )
+    theirs = StableDiffusionPipeline.from_pretrained(tiny_folder, torch_dtype=torch.float32)
+    theirs.set_progress_bar_config(disable=True)
+    theirs.load_lora_weights(tmp_path / "qv.safetensors")
+    noise = torch.randn((4, 8, 8), generator=torch.Generator().manual_seed(5))[None]
+    wanted = theirs(
+        "a cat", num_inference_steps=4, guidance_scale=3.0, latents=noise, output_type="latent"
+    ).images
+    assert (ours - wanted).abs().max() < 1e-4 * wanted.abs().max()
+
+
+def test_afterwards_the_model_is_bit_for_bit_as_it_was(tiny: Parts, folder: LoraFolder) -> None:
+    def state() -> dict[str, Tensor]:
+        return {f"{c}.{k}": v.clone() for c, net in networks_of(tiny) for k, v in net.state_dict().items()}
+
+    before, picture = state(), draw(RECIPE, tiny)[0].tobytes()
+    draw(RECIPE.model_copy(update={"prompt": "a cat <lora:ink>"}), tiny, folder)
+    after = state()
+    assert before.keys() == after.keys() and all(torch.equal(before[k], after[k]) for k in before)
+    assert draw(RECIPE, tiny)[0].tobytes() == picture
+    assert not any(module._forward_hooks for _, net in networks_of(tiny) for module in net.modules())
+
+
+def test_a_failed_call_leaves_nothing_behind(tiny: Parts, folder: LoraFolder) -> None:
+    lora = folder.load("ink", tiny)
+    with pytest.raises(ZeroDivisionError), attached(tiny.unet, "unet", [(Use(lora, 1.0),)]):
+        raise ZeroDivisionError
+    assert not any(module._forward_hooks for module in tiny.unet.modules())
+
+
+@pytest.mark.parametrize("rule", ["cfg", "pag", "seg"])
+def test_rows_of_one_call_have_their_own(tiny: Parts, folder: LoraFolder, rule: str) -> None:
+    """Two pictures of one recipe whose seeds choose different LoRAs."""
+    prompt = "a cat {<lora:ink:0.5>|<lora:wash:0.9>|plain}"
+    recipe = RECIPE.model_copy(update={"prompt": prompt, "count": 4, "guidance_rule": rule})
+    together = draw(recipe, tiny, folder)
+    for k, one in enumerate(recipe.each()):
+        alone = draw(one, tiny, folder)[0]
+        assert np.abs(np.int16(together[k]) - np.int16(alone)).max() <= 1
+    assert len({image.tobytes() for image in together}) == 4
+
+
+def test_names_are_paths_or_bare_where_that_is_clear(folder: LoraFolder, tmp_path: Path) -> None:
+    assert list(folder) == ["ink", "style/wash"]
+    assert folder["wash"] == folder["style/wash"]
+    for name in ("../ink", "/etc/passwd", "nothing", ""):
+        assert name not in folder
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for place in "ab":
+        (tmp_path / place / "same.safetensors").write_bytes(b"")
+    (tmp_path / "out.safetensors").symlink_to("/etc/hostname")
+    two = LoraFolder(tmp_path)
+    assert "same" not in two and "a/same" in two and "out" not in two
+
+
+@pytest.mark.parametrize(("prompt", "said"), [
+    ("a <lora:nothing>", "^Prompt: got the LoRA 'nothing'; allowed: ink, style/wash"),
+    ("a <lora:ink:x>", "^Prompt: got <lora:ink:x>; allowed"),
+])  # fmt: skip
+def test_what_is_not_there_names_the_prompt(tiny: Parts, folder: LoraFolder, prompt: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        draw(RECIPE.model_copy(update={"prompt": prompt}), tiny, folder)
+
+
+def test_without_a_folder_there_are_none(tiny: Parts) -> None:
+    with pytest.raises(RecipeError, match="^Prompt: got the LoRA 'ink'; allowed: none"):
+        draw(RECIPE.model_copy(update={"prompt": "<lora:ink>"}), tiny)
+
+
+def test_one_for_another_model_says_how_many_tensors_fit(tiny: Parts, tmp_path: Path) -> None:
+    ours = tensors_for(tiny, kohya, "lora_down.weight", "lora_up.weight")
+    wrong = {key.replace("lora_te_", "lora_te2_"): tensor for key, tensor in ours.items()}
+    save_file(wrong, tmp_path / "xl.safetensors")
+    with pytest.raises(
+        ModelError, match=r"LoRA 'xl': \d+ of \d+ tensors fit model 'tiny'; it has no place for lora_te2"
+    ):
+        load_lora(tmp_path / "xl.safetensors", tiny)
+
+
+@pytest.mark.parametrize("damage", ["cut", "pickle", "nan", "shape", "empty"])
+def test_a_bad_file_is_a_plain_sentence(tiny: Parts, tmp_path: Path, damage: str) -> None:
+    tensors = tensors_for(tiny, kohya, "lora_down.weight", "lora_up.weight")
+    first = next(iter(tensors))
+    if damage == "nan":
+        tensors[first] = tensors[first] / 0
+    if damage == "shape":
+        tensors[first] = tensors[first][:, :-1].contiguous()
+    file = tmp_path / "bad.safetensors"
+    save_file(tensors, file)
+    content = file.read_bytes()
+    if damage in ("cut", "pickle", "empty"):
+        file.write_bytes(
+            {"cut": content[: len(content) // 2], "pickle": b"\x80\x04" + content, "empty": b""}[damage]
+        )
+    with pytest.raises(ModelError, match="bad"):
+        load_lora(file, tiny)
+
+
+@pytest.fixture(scope="module")
+def xl(tmp_path_factory: pytest.TempPathFactory) -> Parts:
+    folder = write_tiny(tmp_path_factory.mktemp("models") / "xl", "sdxl")
+    return load(str(folder), device="cpu", dtype=torch.float32)
+
+
+def test_sdxls_two_encoders_and_stabilitys_names_of_its_blocks(xl: Parts, tmp_path: Path) -> None:
+    """The same LoRA in kohya's names, which for the U-Net's attention are Stability's, and in diffusers'."""
+    paths = [
+        path for c, path in sorted(set(modules_of(xl).values())) if c == "unet" and ".attentions." in path
+    ]
+    weights = {f"{path}.weight": xl.unet.get_submodule(path).weight.detach() for path in paths}
+    theirs = {id(tensor): key for key, tensor in ldm_unet(weights, dict(xl.unet.config)).items()}
+    assert len(theirs) == len(paths) > 20
+
+    def only(component: str, path: str) -> bool:
+        return component != "unet" or f"{path}.weight" in weights
+
+    def stability(component: str, path: str) -> str:
+        if component != "unet":
+            number = 2 if component.endswith("2") else 1
+            inside = path if path.startswith("text_") else f"text_model.{path}"
+            return f"lora_te{number}_" + inside.replace(".", "_")
+        key = theirs[id(weights[f"{path}.weight"])]
+        return "lora_unet_" + key.removeprefix("model.diffusion_model.").removesuffix(".weight").replace(
+            ".", "_"
+        )
+
+    save_file(
+        tensors_for(xl, stability, "lora_down.weight", "lora_up.weight", only=only),
+        tmp_path / "kohya.safetensors",
+    )
+    plain = tensors_for(xl, lambda c, p: f"{c}.{p}", "lora_A.weight", "lora_B.weight", only=only)
+    save_file(plain, tmp_path / "plain.safetensors")
+    assert any("input_blocks" in key for key in load_file(tmp_path / "kohya.safetensors"))
+    one, other = (load_lora(tmp_path / f"{name}.safetensors", xl) for name in ("kohya", "plain"))
+    assert {"unet", "text_encoder", "text_encoder_2"} == one.patches.keys() == other.patches.keys()
+    for component, patches in one.patches.items():
+        assert patches.keys() == other.patches[component].keys()
+        for path, patch in patches.items():
+            assert torch.equal(patch.whole, other.patches[component][path].whole)
+    folder = LoraFolder(tmp_path)
+    made = [latents(RECIPE.model_copy(update={"prompt": f"a cat <lora:{name}:0.5>"}), xl, folder)
+            for name in ("kohya", "plain")]  # fmt: skip
+    torch.testing.assert_close(made[0], made[1], rtol=0, atol=1e-4)
+    assert (made[0] - latents(RECIPE, xl)).abs().max() > 1e-2
