@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from math import hypot
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
@@ -70,10 +70,9 @@ def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
     levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
     texts = [texts_of(each) for each in images]
-    contexts: dict[Texts, dict[str, Staged]] = {}
-    uses = {one: uses_of(one, find) for one in dict.fromkeys(texts)}
-    for one in uses:
-        contexts[one] = staged(one, (yield one.encode(uses[one])))
+    windows: dict[Texts, tuple[Window, ...]] = {}
+    for one in dict.fromkeys(texts):
+        windows[one] = yield from _windows(one, find)
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
@@ -84,19 +83,33 @@ def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
         noise = SeededNoise(seeds[rows], shape, parts.device)
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
         sampling = sampler(x[rows], levels, noise)
-        weights = texts[rows][0].weights
-        some = contexts[texts[rows][0]]
+        told = texts[rows][0]
         steps = Steps(sampler, levels)
-        return _sample(
-            sampling, lambda ask: composed(single(ask), weights), some, uses[texts[rows][0]], steps, done
-        )
+        return _sample(sampling, lambda ask: composed(single(ask), told.weights), windows[told], steps, done)
 
-    if sampler.alone or len(contexts) > 1:
+    if sampler.alone or len(windows) > 1:
         each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
         latents = yield from side_by_side(each)
     else:
         latents = yield from drawing(slice(None))
     return (yield Decode(latents))
+
+
+class Window(NamedTuple):
+    """Steps that are drawn with the same LoRAs, and what their texts say with them."""
+
+    last: int  # step, from 1
+    loras: Uses
+    contexts: Mapping[str, Staged]  # by branch
+
+
+def _windows(texts: Texts, find: Find | None) -> Generator[Request, Any, tuple[Window, ...]]:
+    """Those of ``texts``, asked for once for each set of LoRAs."""
+    encoded: dict[Uses, dict[str, Staged]] = {}
+    found = uses_of(texts, find)
+    for loras in dict.fromkeys(loras for _, loras in found):
+        encoded[loras] = staged(texts, (yield texts.encode(loras)))
+    return tuple(Window(last, loras, encoded[loras]) for last, loras in found)
 
 
 Done: TypeAlias = Callable[[int, Level], tuple[int, int]]
@@ -125,8 +138,7 @@ def _by_level(levels: Sequence[Level]) -> Done:
 def _sample(
     sampling: Sampling,
     guide: Guide,
-    contexts: Mapping[str, Staged],
-    loras: Uses,
+    windows: Sequence[Window],
     steps: Steps,
     done: Done,
 ) -> Drawing:
@@ -141,8 +153,9 @@ def _sample(
             ask = sampling.send(x0)  # type: ignore[arg-type]  # a generator is started by sending None
         except StopIteration as end:
             return end.value
-        now = {branch: its.at(steps, asked, ask.level) for branch, its in contexts.items()}
-        x0 = yield from _guide(guide(ask), now, loras)
+        window = next(its for its in windows if not steps.over(its.last, asked, ask.level))
+        now = {branch: its.at(steps, asked, ask.level) for branch, its in window.contexts.items()}
+        x0 = yield from _guide(guide(ask), now, window.loras)
         asked += 1
         count, of = done(asked, ask.level)
         if count > told:

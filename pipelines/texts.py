@@ -1,6 +1,6 @@
 """What a picture is drawn from, step by step: a recipe's texts as they are encoded. Runs nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,6 +13,7 @@ from pipelines.prompt import (
     Wildcards,
     by_seed,
     expanded,
+    lora_stages,
     loras,
     parts,
     runs,
@@ -38,7 +39,7 @@ class Texts:
     branches: tuple[tuple[str, tuple[Stage, ...]], ...]
     weights: tuple[float, ...]  # of the prompts that are joined
     clip_skip: int
-    loras: tuple[LoraName, ...] = ()
+    loras: tuple[tuple[int, tuple[LoraName, ...]], ...] = ()  # the last step of each stage, and its LoRAs
 
     def encode(self, uses: Uses) -> EncodeText:
         """What to ask for: one row for each different text of each branch."""
@@ -74,7 +75,7 @@ def texts_of(recipe: Recipe) -> Texts:
     asked = {branch.text for branch in rule.asks(recipe.strength())}
     prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
     with named(PROMPT):
-        joined, named_loras = parts(without_asides(prompt)), loras(prompt)
+        joined, named_loras = parts(without_asides(prompt)), lora_stages(prompt, recipe.steps)
     written = {text_of(k): part.text if text_of(0) in asked else "" for k, part in enumerate(joined)}
     others = {"unconditional": without_asides(negative), "empty": ""}
     for branch in rule.branches:
@@ -84,17 +85,22 @@ def texts_of(recipe: Recipe) -> Texts:
     return Texts(branches, tuple(part.weight for part in joined), recipe.clip_skip, named_loras)
 
 
-def uses_of(texts: Texts, find: Find | None) -> Uses:
-    """The LoRAs that they name, each once. Raises ``RecipeError``."""
-    weights: dict[str, float] = {}
-    for name, weight in texts.loras:
-        weights[name] = weights.get(name, 0.0) + weight
+def uses_of(texts: Texts, find: Find | None) -> tuple[tuple[int, Uses], ...]:
+    """The last step of each stage of the LoRAs that they name, and those. Raises ``RecipeError``."""
+    found: dict[str, Lora] = {}
     with named(PROMPT):
-        if weights and find is None:
-            raise ValueError(
-                f"got the LoRA {next(iter(weights))[:60]!r}; allowed: none, as there is no folder of them."
-            )
-        return tuple(Use(find(name), weight) for name, weight in weights.items()) if find else ()
+        for name in dict.fromkeys(lora.name for _, stage in texts.loras for lora in stage):
+            if find is None:
+                raise ValueError(f"got the LoRA {name[:60]!r}; allowed: none, as there is no folder of them.")
+            found[name] = find(name)
+    return tuple((last, _uses(stage, found)) for last, stage in texts.loras)
+
+
+def _uses(stage: tuple[LoraName, ...], found: Mapping[str, Lora]) -> Uses:
+    weights: dict[str, float] = {}
+    for name, weight in stage:
+        weights[name] = weights.get(name, 0.0) + weight
+    return tuple(Use(found[name], weight) for name, weight in weights.items())
 
 
 def check_texts(recipe: Recipe, model: Parts, find: Find | None) -> None:

@@ -3,7 +3,11 @@
 import re
 from typing import NamedTuple
 
+from pipelines.prompt.editing import stages
+
 _COMMENT = re.compile(r"\\.|#[^\n]*", re.DOTALL)
+_MARK = "\uffff"  # is in no text
+_MARKED = re.compile(rf"{_MARK}(\d+){_MARK}")
 _LORA = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
 
 
@@ -30,6 +34,24 @@ def loras(text: str) -> tuple[Lora, ...]:
     Raises ``ValueError`` where a weight is no number.
     """
     return tuple(_lora(*found.groups()) for found in _LORA.finditer(without_comments(text)))
+
+
+def lora_stages(text: str, steps: int) -> tuple[tuple[int, tuple[Lora, ...]], ...]:
+    """(last step, the LoRAs of ``text`` up to and with it) over ``steps`` steps: they may be edited and
+    alternate as words do, ``[<lora:ink:0.8>:0.3]`` from 30 % of the steps on, ``[<lora:ink:0.8>::0.7]``
+    until 70 %. Raises ``ValueError`` where a weight is no number.
+    """
+    text = without_comments(text).replace(_MARK, "")
+    named = [_lora(*found.groups()) for found in _LORA.finditer(text)]
+    numbers = iter(range(len(named)))
+    marked = _LORA.sub(lambda _: f"{_MARK}{next(numbers)}{_MARK}", text)  # whose colons would cut an edit
+    told: list[tuple[int, tuple[Lora, ...]]] = []
+    for last, words in stages(marked, steps):
+        there = tuple(named[int(number)] for number in _MARKED.findall(words))
+        if told and told[-1][1] == there:
+            told.pop()
+        told.append((last, there))
+    return tuple(told)
 
 
 def _lora(name: str, weight: str | None) -> Lora:

@@ -15,6 +15,7 @@ from models import ModelError, Parts, load
 from models.torchvision_guard import guard_torchvision
 from pipelines import Recipe, RecipeError, draw, text_to_image
 from pipelines.draw import answer
+from pipelines.requests import Decode, EncodeText, Step
 from tests.ldm import ldm_unet
 from tests.tiny import write_tiny
 
@@ -100,6 +101,40 @@ def test_it_draws_as_if_it_were_merged(
     size = wanted.abs().max()
     assert (ours - wanted).abs().max() < 1e-4 * size
     assert (ours - plain).abs().max() > 1e-2 * size
+
+
+@pytest.mark.parametrize(
+    ("window", "steps"), [("[{}:2]", (3, 4, 5)), ("[{}::2]", (1, 2)), ("[{}|]", (1, 3, 5))]
+)
+def test_it_comes_and_goes_with_the_steps(
+    tiny: Parts, tiny_folder: Path, tmp_path: Path, window: str, steps: tuple[int, ...]
+) -> None:
+    places = tensors_for(tiny, kohya, "lora_down.weight", "lora_up.weight", 2, lambda net, _: net == "unet")
+    save_file(places, tmp_path / "ink.safetensors")
+    folder = LoraFolder(tmp_path)
+    recipe = RECIPE.model_copy(update={"steps": 5, "sampler": "euler"})
+    prompt = "a cat" + window.format("<lora:ink:0.8>")
+    ours = latents(recipe.model_copy(update={"prompt": prompt}), tiny, folder)
+    changed = merged(tiny, tiny_folder, [("ink", 0.8)], folder)
+    pipeline, reply, done = text_to_image(recipe, tiny), None, 0
+    while True:
+        request = pipeline.send(reply)  # type: ignore[arg-type]
+        if isinstance(request, Decode):
+            break
+        reply = answer(request, changed if done + 1 in steps else tiny)
+        done = request.index if isinstance(request, Step) else done
+    size = request.latents.abs().max()
+    assert (ours - request.latents).abs().max() < 1e-4 * size
+    assert (ours - latents(recipe, tiny)).abs().max() > 1e-2 * size
+
+
+def test_its_text_is_encoded_with_it_while_it_is_there(tiny: Parts, folder: LoraFolder) -> None:
+    pipeline = text_to_image(RECIPE.model_copy(update={"prompt": "a cat [<lora:ink>::1]"}), tiny,
+                             lambda name: folder.load(name, tiny))  # fmt: skip
+    first = pipeline.send(None)  # type: ignore[arg-type]
+    second = pipeline.send(answer(first, tiny))
+    assert isinstance(first, EncodeText) and isinstance(second, EncodeText)
+    assert [use.lora.name for use in first.loras] == ["ink"] and second.loras == ()
 
 
 def test_diffusers_draws_the_same(tiny: Parts, tiny_folder: Path, tmp_path: Path) -> None:

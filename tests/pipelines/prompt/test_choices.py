@@ -111,4 +111,4 @@ def test_no_text_takes_long(unit: str) -> None:
                 expanded(text, choose, WILDCARDS)
             except ValueError as error:
                 assert "200 in all" in str(error)
-            assert time.process_time() - started < 0.5
+            assert time.process_time() - started < 5  # not a measurement: what explodes takes hours

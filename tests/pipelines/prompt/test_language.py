@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from models.chunks import Run
 from pipelines.prompt import (
+    Lora,
     Mistake,
     Stage,
     by_seed,
     cut,
     expanded,
+    lora_stages,
     loras,
     mistakes,
     runs,
@@ -129,6 +131,30 @@ def test_loras_are_taken_out() -> None:
     assert loras(text) == (("ink", 0.8), ("wash", 1.0))
     with pytest.raises(ValueError, match="got <lora:ink:much>; allowed: <lora:name:weight>"):
         loras("<lora:ink:much>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a <lora:ink:0.8> cat", [(10, [("ink", 0.8)])]),
+        ("[<lora:ink:0.8>:0.3]", [(3, []), (10, [("ink", 0.8)])]),
+        ("[<lora:ink:0.8>::0.7]", [(7, [("ink", 0.8)]), (10, [])]),
+        ("[<lora:a:1>:<lora:b:2>:4] x [y:0.5]", [(4, [("a", 1)]), (10, [("b", 2)])]),
+        (
+            "([<lora:a>:2]:1.3) AND [<lora:b>::5]",
+            [(2, [("b", 1)]), (5, [("a", 1), ("b", 1)]), (10, [("a", 1)])],
+        ),
+        ("[[<lora:a>:2]::6] # <lora:b>", [(2, []), (6, [("a", 1)]), (10, [])]),
+        ("\uffff0\uffff<lora:a>", [(10, [("a", 1)])]),
+    ],
+)
+def test_loras_come_and_go_as_words_do(text: str, expected: list[tuple[int, list[Lora]]]) -> None:
+    assert lora_stages(text, 10) == tuple((last, tuple(there)) for last, there in expected)
+
+
+def test_an_edited_lora_leaves_no_words() -> None:
+    text = without_asides("a [<lora:ink:0.8>:0.3]cat [<lora:wash>|<lora:ink>]")
+    assert {flat.text for flat in stages(text, 10)} == {"a cat "}
 
 
 @pytest.mark.parametrize(
