@@ -12,11 +12,13 @@ from training.data.scenes import (
     Scene,
     caption,
     describe,
+    expected,
     held_out,
     held_out_pair,
     held_out_triple,
     render,
     scene_at,
+    spread,
 )
 from training.data.styles import STYLE_FILTERS
 from training.data.vocabulary import COLOURS, NUMBERS, RELATIONS, SETTINGS, STYLES, THINGS, plural_of
@@ -120,3 +122,17 @@ def test_styles_change_the_picture_but_not_its_shape(style: str) -> None:
 def test_settings_render(setting: str) -> None:
     picture = render(Scene((Placed(3, 64, 64, 60),), Background(setting)), np.random.default_rng(0))
     assert picture.std() > 20
+
+
+def test_what_words_make_expect_is_one_scene_whatever_the_seed_chose() -> None:
+    rng = np.random.default_rng(4)
+    back = Background("plain", ("white",))
+    for count, side in ((1, 72), (2, 48), (3, 40)):
+        places = [spread(rng, count, side) for _ in range(20)]
+        scenes = [Scene(tuple(Placed(3, x, y, side) for x, y in its), back) for its in places]
+        assert (
+            len({scene.objects for scene in scenes}) > 1 and len({expected(scene) for scene in scenes}) == 1
+        )
+    pair = Scene((Placed(1, 32, 64, 48), Placed(2, 96, 64, 48)), back, "left of")
+    assert expected(pair) == pair
+    assert expected(scenes[0]).background == back and expected(scenes[0]).objects[0].thing == 3

@@ -5,7 +5,7 @@ evaluation can ask for a scene in words and know exactly what should be seen. Kn
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -215,6 +215,18 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         image.paste(glyph, (placed.x - placed.side // 2, placed.y - placed.side // 2), glyph)
     pixels = np.asarray(image)
     return STYLE_FILTERS[scene.style](pixels, rng) if scene.style else pixels
+
+
+def expected(scene: Scene) -> Scene:
+    """The same scene with its objects where the words alone would put them: one in the middle, several in a
+    row, a pair as it is related."""
+    if scene.relation is not None:
+        return scene
+    count, side = len(scene.objects), scene.objects[0].side
+    corners = (CENTRES[side],) if count == 1 else GROUPS[count][0]
+    centres = (_centre(x, y, side) for x, y in corners)
+    moved = (Placed(o.thing, x, y, side) for o, (x, y) in zip(scene.objects, centres, strict=True))
+    return replace(scene, objects=tuple(moved))
 
 
 def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:

@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.data.glyphs import sized
-from training.data.scenes import caption, describe
+from training.data.scenes import CELL, SIDE, caption, describe
 from training.data.vocabulary import THINGS
 from training.starter.cache import LENGTH, Cache
-from training.starter.codes import CHANNELS, Codes, codes, to_tensor
+from training.starter.codes import CHANNELS, Codes, codes, to_grid, to_tensor
 from training.starter.questions import QUESTIONS
 
 WIDTH = 256
 GLYPH = 72  # pixels of an object that the heads must know the look of
 PATCH = 2  # codes along the edge of a patch of the scene
-PATCHES = 64
+EDGE = SIDE // CELL // PATCH  # patches along the edge of a scene
+PATCHES = EDGE**2
 LOOKS_WEIGHT = 4.0
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -100,7 +101,7 @@ class Reader(nn.Module):
 
     Like CLIP's, its states must say what things look like: from any state after the end of a caption the
     heads tell what it says and the codes of its objects, and the last ``PATCHES`` states tell, a patch each,
-    the codes of the scene as far as words can.
+    the codes of the scene that the words make expect, and which patch it is, so that attention can find it.
     """
 
     def __init__(self, encoder: CLIPTextModel, codes: Codes) -> None:
@@ -111,10 +112,11 @@ class Reader(nn.Module):
         self.glyphs: Tensor
         self.objects = nn.Linear(WIDTH, 2 * self.glyphs.shape[1])
         self.scene = nn.Linear(WIDTH, CHANNELS * PATCH**2)
+        self.place = nn.Linear(WIDTH, 2 * EDGE)
 
     def forward(self, tokens: Tensor, where: Tensor, truth: Tensor, codes: Tensor) -> dict[str, Tensor]:
         """tokens (B, L); where (B, 2) positions from the end of the text on; truth (B, Q), -1 = not asked;
-        codes (B, C, h, w) of the scene."""
+        codes (B, C, h, w) of the scene to expect."""
         states = self.encoder(tokens).last_hidden_state  # (B, L, WIDTH)
         asked = states.gather(1, where[..., None].expand(-1, -1, states.shape[-1]))  # (B, 2, WIDTH)
         logits = self.heads(asked).float().split(list(QUESTIONS.values()), dim=-1)
@@ -127,9 +129,17 @@ class Reader(nn.Module):
         objects = (self.objects(asked).float() - looks).square().mean()
         patches = nn.functional.pixel_unshuffle(codes, PATCH).flatten(2).mT  # (B, PATCHES, C P P)
         scene = (self.scene(states[:, -PATCHES:]).float() - patches).square().mean()
-        loss = torch.stack(losses).sum() + LOOKS_WEIGHT * (objects + scene)
+        place = self._places(states[:, -PATCHES:])
+        loss = torch.stack(losses).sum() + LOOKS_WEIGHT * (objects + scene) + place
         all_right = torch.stack(right).amin(0).mean()
-        return {"loss": loss, "all_right": all_right, "objects": objects, "scene": scene}
+        return {"loss": loss, "all_right": all_right, "objects": objects, "scene": scene, "place": place}
+
+    def _places(self, states: Tensor) -> Tensor:
+        """How badly the patches' states (B, PATCHES, WIDTH) tell their rows and columns: cross-entropy."""
+        told = self.place(states).float().unflatten(2, (2, EDGE)).permute(0, 3, 1, 2)  # (B, EDGE, PATCHES, 2)
+        at = torch.arange(PATCHES, device=told.device)
+        true = torch.stack((at // EDGE, at % EDGE), 1)  # (PATCHES, 2)
+        return nn.functional.cross_entropy(told, true.expand(len(told), -1, -1))
 
 
 def glyph_codes(codes: Codes) -> Tensor:
@@ -163,7 +173,13 @@ class TextTask:
         ends = (tokens == self.end).int().argmax(1)
         later = torch.from_numpy(rng.integers(ends.numpy(), LENGTH))
         where = torch.stack([ends, later], 1)
-        return tokens, where, self.cache.truth[rows, which], self.cache.latents[rows].float()
+        return tokens, where, self.cache.truth[rows, which], self.cache.expected[rows].float()
 
-    def sample(self) -> None:
-        return None
+    def sample(self) -> Image.Image:
+        """What the last states expect of twelve captions, above the scenes to expect."""
+        device = next(self.module.parameters()).device
+        states = self.module.encoder(self.cache.tokens[:12, 0].to(device)).last_hidden_state
+        patches = self.module.scene(states[:, -PATCHES:]).float().mT  # (12, C P P, PATCHES)
+        seen = nn.functional.pixel_shuffle(patches.unflatten(2, (EDGE, EDGE)), PATCH)
+        both = torch.cat([seen, self.cache.expected[:12].to(device).float()])
+        return to_grid(codes(self.seed).decode(both), 12)
