@@ -28,6 +28,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-i
 
 Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
 HERE = Path("studio")
+STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
 
 
 @app.callback(invoke_without_command=True)
@@ -52,7 +53,14 @@ def serve(
     catalogue = find_models(home)
     wildcards = WildcardFolder(home / "wildcards")
     loras = LoraFolder(home / "loras")
-    with Engine(from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras) as engine:
+    styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
+    with Engine(
+        from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras, styles=styles
+    ) as engine:
+        try:
+            engine.styles()
+        except ValueError as error:
+            raise typer.BadParameter(f"{styles}: {error}", param_hint="--home") from None
         engine.preload(next(iter(catalogue)))
         good = {name: defaults(place) for name, place in catalogue.items()}
         page = build(engine, gallery, good, secret=page_secret(home))

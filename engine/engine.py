@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,12 +22,13 @@ from engine.job import Job
 from engine.line import Line, QueueFull
 from engine.picture import Picture
 from engine.shelf import Shelf
+from engine.wordbook import styles_in
 from engine.worker import Worker
 from gallery import Gallery
 from models import Parts, load
 from pipelines import to_images
 from pipelines.counted import Counted, counted
-from pipelines.prompt import Wildcards
+from pipelines.prompt import Style, Wildcards
 from pipelines.recipe import Recipe
 from pipelines.texts import worded
 
@@ -37,6 +39,7 @@ class Engine:
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
     ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does.
+    ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Engine:
         rows: int | None = None,
         wildcards: Wildcards | None = None,
         loras: LoraFolder | None = None,
+        styles: Path | None = None,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
         most_jobs_per_user: int = 8,
         ended_kept: int = 200,
@@ -54,6 +58,7 @@ class Engine:
     ) -> None:
         self._gallery = gallery
         self._wildcards: Wildcards = wildcards or {}
+        self._loras, self._styles = loras, styles
         self._most_jobs = most_jobs
         self._most_jobs_per_user = most_jobs_per_user
         self._ended_kept = ended_kept
@@ -131,6 +136,14 @@ class Engine:
         if loaded is None:
             return counted(text, joins, self._wildcards, None)
         return loaded.counted(text, joins, self._wildcards)
+
+    def loras(self) -> tuple[str, ...]:
+        """The names of those that are there now."""
+        return () if self._loras is None else tuple(self._loras)
+
+    def styles(self) -> tuple[Style, ...]:
+        """Those of the file as it is now. Raises ``ValueError`` where it cannot be read."""
+        return () if self._styles is None else styles_in(self._styles)
 
     def preload(self, model: str) -> None:
         """Begin to load a model, so that the first picture need not wait for it. Returns at once."""

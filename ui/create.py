@@ -18,6 +18,7 @@ from engine import Engine, Event, Job, Progress, Queued, QueueFull
 from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
+from ui.additions import Additions
 from ui.counter import Counter
 from ui.form import RANDOM, Form
 
@@ -123,6 +124,7 @@ class Create:
                 self._die = gr.Button("🎲", elem_id="die", elem_classes="tool", min_width=40)
                 self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
         gr.HTML(HINT)
+        self._additions = Additions(self._engine)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')
             with gr.Row(elem_classes="pair"):
@@ -181,7 +183,7 @@ class Create:
             self._swap.click(None, size, size, js="(w, h) => [h, w]", **QUIET),
             self._examples.click(lambda sample: sample[0], [self._examples], [form["prompt"]], **QUIET),
         ]
-        for change in changes:
+        for change in (*changes, *self._additions.listen(form)):
             self.keep_after(change)
         others = [
             form[name] for name in form.names if name != "model"
