@@ -6,7 +6,7 @@ Everything the studio writes lives below one folder: $ATELIER_HOME, or ``studio`
 import inspect
 import os
 import secrets
-from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +16,21 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import typer
 
 from adapters import LoraFolder
-from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull, WildcardFolder
+from engine import (
+    Cancelled,
+    Catalogue,
+    Downloads,
+    Engine,
+    Failed,
+    Job,
+    Progress,
+    Queued,
+    QueueFull,
+    WildcardFolder,
+)
 from engine.doctor import report
 from gallery import Gallery, save_picture
-from models import ModelError, Parts, defaults, load
-from models.load import STARTER
+from models import defaults
 from pipelines import Recipe, RecipeError, random_seed
 from pipelines.recipe import OF_MODEL, FieldSpec, fields
 
@@ -29,6 +39,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-i
 Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
 HERE = Path("studio")
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
+LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
 
 @app.callback(invoke_without_command=True)
@@ -40,6 +51,21 @@ def serve(
     port: Annotated[int, typer.Option(envvar="GRADIO_SERVER_PORT", help="Port to listen on.")] = 7860,
     share: Annotated[bool, typer.Option(help="Ask Gradio for a public address.")] = False,
     home: Home = HERE,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of models, as of another studio; only read. Repeat for several.",
+        ),
+    ] = None,
+    manage: Annotated[
+        bool | None,
+        typer.Option(
+            "--manage/--no-manage",
+            help="Let the page open model folders and download; if not given, only off the network.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the page (when no other command is given)."""
     if context.invoked_subcommand is not None:
@@ -50,40 +76,25 @@ def serve(
 
     home.mkdir(parents=True, exist_ok=True)
     gallery = Gallery(home / "gallery")
-    catalogue = find_models(home)
+    catalogue = Catalogue(home, models or ())
+    catalogue.look()
     wildcards = WildcardFolder(home / "wildcards")
-    loras = LoraFolder(home / "loras")
+    loras = LoraFolder(home / "loras", lambda: catalogue.files("lora"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
-    with Engine(
-        from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras, styles=styles
-    ) as engine:
+    if manage is None:
+        manage = host in LOCAL and not share
+    downloads = Downloads(home / "models", catalogue.look)
+    drawer = Engine(
+        catalogue.load, gallery, wildcards=wildcards, loras=loras, styles=styles
+    )
+    with drawer as engine, closing(downloads):
         try:
             engine.styles()
         except ValueError as error:
             raise typer.BadParameter(f"{styles}: {error}", param_hint="--home") from None
-        engine.preload(next(iter(catalogue)))
-        good = {name: defaults(place) for name, place in catalogue.items()}
-        page = build(engine, gallery, good, secret=page_secret(home))
+        engine.preload(catalogue.names()[0])
+        page = build(engine, gallery, catalogue, downloads if manage else None, secret=page_secret(home))
         page.launch(server_name=host, server_port=port, share=share, **launch_options())
-
-
-def find_models(home: Path) -> dict[str, str]:
-    """Name in the menu -> what ``load`` takes: the starter, then every model folder below ``home/models``."""
-    found = {"starter": "starter"} if STARTER.is_dir() else {}
-    for folder in sorted((home / "models").glob("*/model_index.json")):
-        found[folder.parent.name] = str(folder.parent)
-    return found or {"starter": "starter"}
-
-
-def from_catalogue(catalogue: dict[str, str]) -> Callable[[str], Parts]:
-    """A loader that knows the names of ``catalogue`` only: a page never names a path."""
-
-    def load_named(name: str) -> Parts:
-        if name not in catalogue:
-            raise ModelError(f"Model {name!r} is not here; allowed: {', '.join(catalogue)}.")
-        return load(catalogue[name])
-
-    return load_named
 
 
 def page_secret(home: Path) -> str:

@@ -1,6 +1,6 @@
 """The LoRAs of one folder, by name. Knows no prompts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from adapters.lora import Lora, load_lora
@@ -14,27 +14,34 @@ class LoraFolder(Mapping[str, Path]):
 
     Also by its bare name, as prompts of other studios have it, where only one file is called so.
 
-    Links that lead out of the folder are not followed.
+    Links that lead out of the folder are not followed. ``more`` gives others by name, which may be the same
+    files under shorter names.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
         self._folder = folder
+        self._more = more
 
     def __getitem__(self, name: str) -> Path:
         """Raises ``KeyError`` where there is no such file."""
         files = self._files()
         if name in files:
             return files[name]
-        bare = [file for file in files.values() if file.stem == name]
+        bare = {file.resolve() for file in files.values() if file.stem == name}
         if len(bare) != 1:
             raise KeyError(name)
-        return bare[0]
+        return bare.pop()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._files())
+        """Each file once."""
+        seen: set[Path] = set()
+        for name, file in self._files().items():
+            if (real := file.resolve()) not in seen:
+                seen.add(real)
+                yield name
 
     def __len__(self) -> int:
-        return len(self._files())
+        return sum(1 for _ in self)
 
     def load(self, name: str, parts: Parts) -> Lora:
         """That LoRA for the model ``parts``. Raises ``ModelError``."""
@@ -49,4 +56,4 @@ class LoraFolder(Mapping[str, Path]):
         for file in sorted(root.rglob("*.safetensors"))[:MOST_FILES]:
             if file.is_file() and file.resolve().is_relative_to(root):
                 found[file.relative_to(root).with_suffix("").as_posix()] = file
-        return found
+        return found | {name: file for name, file in self._more().items() if name not in found}

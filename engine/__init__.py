@@ -3,26 +3,41 @@
 It knows no widgets and no pages; a page, a script or a test submits a ``Recipe`` and follows a ``Job``.
 """
 
+from engine.catalogue import Catalogue, FolderError, Model
+from engine.downloads import Download, DownloadError, Downloads
 from engine.engine import Engine
 from engine.events import Cancelled, Done, Event, Failed, Progress, Queued
+from engine.hashes import Hashes
 from engine.job import Job, JobCancelled, JobFailed
 from engine.line import QueueFull
 from engine.wordbook import WildcardFolder, styles_in
+from models.hub import HubError, Offer, Repository, ask
 from pipelines.counted import Counted
 
 __all__ = [
     "Cancelled",
+    "Catalogue",
     "Counted",
     "Done",
+    "Download",
+    "DownloadError",
+    "Downloads",
     "Engine",
     "Event",
     "Failed",
+    "FolderError",
+    "Hashes",
+    "HubError",
     "Job",
     "JobCancelled",
     "JobFailed",
+    "Model",
+    "Offer",
     "Progress",
     "Queued",
     "QueueFull",
+    "Repository",
     "WildcardFolder",
+    "ask",
     "styles_in",
 ]

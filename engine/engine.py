@@ -68,7 +68,7 @@ class Engine:
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._closed = False
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
-        self._shelf = Shelf(models, models_kept, self._nudge, loras)
+        self._shelf = Shelf(models, models_kept, self._nudge, loras, lambda: self._worker.drawing())
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
         )
@@ -148,6 +148,10 @@ class Engine:
     def preload(self, model: str) -> None:
         """Begin to load a model, so that the first picture need not wait for it. Returns at once."""
         self._shelf.want(model)
+
+    def reload(self, model: str) -> None:
+        """Load a model anew when it is wanted next, as it would be another now; what it draws goes on."""
+        self._shelf.drop(model)
 
     def loaded(self, model: str) -> Parts | None:
         """The model if it is loaded now."""

@@ -3,6 +3,7 @@
 Loading happens in a thread of its own, one model at a time, so that pictures of models that are there go on.
 """
 
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -82,9 +83,10 @@ class Loaded:
 
 
 class Shelf:
-    """At most ``room`` loaded models; the one unused for longest makes place.
+    """At most ``room`` loaded models; the one unused for longest makes place before another is loaded.
 
-    ``ready`` is called, in the loader's thread, after each load.
+    ``in_use`` are the names of those that are drawing, which stay. ``ready`` is called, in the loader's
+    thread, after each load.
     """
 
     def __init__(
@@ -93,40 +95,45 @@ class Shelf:
         room: int,
         ready: Callable[[], None],
         loras: LoraFolder | None = None,
+        in_use: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self._load = load
         self._loras = loras
         self._room = room
         self._ready = ready
+        self._in_use = in_use
         self._lock = threading.Lock()
         self._loads: OrderedDict[str, Future[Loaded]] = OrderedDict()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="atelier-loader")
 
-    def want(self, name: str) -> None:
-        """Start loading ``name`` unless it is there or on its way."""
+    def want(self, name: str) -> Future[Loaded]:
+        """The model, which begins to load unless it is there or on its way."""
         with self._lock:
             if name in self._loads:
-                return
-            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name), self._loras))
+                return self._loads[name]
+            self._make_room(name, coming=1)
+            future = self._loads[name] = self._loader.submit(self._bring, name)
         # Not under the lock: a load that ended by now calls back here, and that may wait for another lock.
         future.add_done_callback(lambda _: self._ready())
+        return future
 
-    def take(self, name: str, in_use: Collection[str]) -> Loaded | None:
-        """The model, or None while it loads. Raises what loading raised, once; the next ``want`` tries again.
-
-        ``in_use`` are the names that may not be dropped to make room.
-        """
-        self.want(name)
+    def take(self, name: str) -> Loaded | None:
+        """The model, or None while it loads. Raises what loading raised, once; then it is tried again."""
+        future = self.want(name)
+        if not future.done():
+            return None
         with self._lock:
-            future = self._loads[name]
-            if not future.done():
-                return None
             if future.exception() is not None:
-                del self._loads[name]
-            else:
+                self._loads.pop(name, None)
+            elif name in self._loads:
                 self._loads.move_to_end(name)
-                self._make_room({name, *in_use})
+                self._make_room(name)
         return future.result()
+
+    def drop(self, name: str) -> None:
+        """Forget the model, as it would be another now. What is drawing with it goes on."""
+        with self._lock:
+            self._loads.pop(name, None)
 
     def peek(self, name: str) -> Loaded | None:
         """The model if it is loaded; starts nothing."""
@@ -140,7 +147,13 @@ class Shelf:
         """Wait for the load that runs, start no other."""
         self._loader.shutdown(wait=True, cancel_futures=True)
 
-    def _make_room(self, keep: Collection[str]) -> None:
+    def _bring(self, name: str) -> Loaded:
+        """Runs in the loader's thread."""
+        gc.collect()  # what was dropped is in cycles, and its memory is wanted now
+        return Loaded(self._load(name), self._loras)
+
+    def _make_room(self, name: str, coming: int = 0) -> None:
+        keep = {name, *self._in_use()}
         idle = [name for name, future in self._loads.items() if future.done() and name not in keep]
-        for name in idle[: max(0, len(self._loads) - self._room)]:
+        for name in idle[: max(0, len(self._loads) + coming - self._room)]:
             del self._loads[name]

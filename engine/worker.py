@@ -73,6 +73,10 @@ class Worker:
             self._nudged = True
             self._changed.notify_all()
 
+    def drawing(self) -> set[str]:
+        """The names of the models that pictures are drawn with now."""
+        return {picture.job.recipe.model for picture in tuple(self._live)}
+
     def close(self) -> None:
         """Stop after the turn that runs. Jobs are left as they are."""
         with self._changed:
@@ -146,7 +150,7 @@ class Worker:
         """The job's model, or None if it is still loading. If it cannot be loaded, all who want it fail."""
         name = job.recipe.model
         try:
-            model = self._shelf.take(name, {picture.job.recipe.model for picture in self._live})
+            model = self._shelf.take(name)
         except Exception as error:  # whatever a broken checkpoint raises
             for other in [other for other in self._line if other.recipe.model == name]:
                 self._close_job(other, loading_failed(name, error))

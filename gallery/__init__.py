@@ -7,7 +7,7 @@ queues or widgets.
 from gallery.entry import Entry
 from gallery.gallery import Gallery
 from gallery.metadata import MetadataError, Restored, read_recipe, restore, save_picture
-from gallery.pictures import PictureError
+from gallery.pictures import PictureError, open_picture
 
 __all__ = [
     "Entry",
@@ -15,6 +15,7 @@ __all__ = [
     "MetadataError",
     "PictureError",
     "Restored",
+    "open_picture",
     "read_recipe",
     "restore",
     "save_picture",

@@ -57,14 +57,14 @@ def load(
         raise ModelError(f"Model {name!r} cannot be loaded: {error}") from error
 
 
-def defaults(name: str) -> dict[str, Any]:
-    """The recipe fields good for the model that ``load(name)`` gives, without its weights.
+def defaults(name: str, prediction: str | None = None) -> dict[str, Any]:
+    """The recipe fields good for what ``load(name, prediction=prediction)`` gives, without its weights.
 
     Empty where they cannot be read: such a model cannot be loaded either, and ``load`` says what is wrong.
     For a Stable Diffusion 2 file that does not say what it predicts, they are those of the larger size.
     """
     try:
-        return _source(_find(name, download=False), None).defaults()[1]
+        return _source(_find(name, download=False), None).defaults(prediction)[1]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 import app
 from gallery import read_recipe
-from models import ModelError
 from pipelines import to_images
 from pipelines.recipe import fields
 
@@ -162,26 +161,6 @@ def test_a_bad_option_is_named_with_what_is_allowed(
 def test_the_doctor_reports(tmp_path: Path) -> None:
     code, said = run("doctor", "--home", str(tmp_path))
     assert code == 0 and "Python" in said
-
-
-def test_the_menu_holds_the_starter_and_what_lies_below_home(
-    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(app, "STARTER", tmp_path / "no-starter")
-    assert app.find_models(tmp_path) == {"starter": "starter"}  # whose loading then says what is missing
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "mine").symlink_to(tiny_folder)
-    (tmp_path / "models" / "notes").mkdir()
-    assert app.find_models(tmp_path) == {"mine": str(tmp_path / "models" / "mine")}
-    (tmp_path / "no-starter").mkdir()
-    assert list(app.find_models(tmp_path)) == ["starter", "mine"]
-
-
-def test_a_page_can_only_name_models_of_the_menu(tiny_folder: Path) -> None:
-    load = app.from_catalogue({"mine": str(tiny_folder)})
-    assert load("mine").latent_channels == 4
-    with pytest.raises(ModelError, match="allowed: mine"):
-        load(str(tiny_folder))
 
 
 def test_the_page_opens_without_waiting_for_heavy_libraries() -> None:

@@ -224,7 +224,8 @@ class Create:
         """A page opened or reloaded: show its settings, and the job it was watching if there is one."""
         memory = {"visitor": secrets.token_hex(8), **(kept if isinstance(kept, dict) else {})}
         settings = memory.get("settings")
-        updates = self.form.updates(self.form.kept(settings if isinstance(settings, dict) else {}))
+        shown = self.form.kept(settings if isinstance(settings, dict) else {})
+        updates = {self.form["model"]: self.form.menu(), **self.form.updates(shown)}
         watched = str(memory.get("job", ""))
         job = self._to_show(watched, str(memory["visitor"]))
         if job is None:
@@ -258,6 +259,11 @@ class Create:
         settings = kept.get("settings")
         before = str(settings.get("model", "")) if isinstance(settings, dict) else ""
         return self.form.updates(self.form.moved(before, values))
+
+    def draw_with(self, model: str, kept: dict[str, Any], *values: Any) -> Updates:
+        """As if ``model`` had been chosen in the form, whose components show ``values``."""
+        shown = [model if name == "model" else v for name, v in zip(self.form.names, values, strict=True)]
+        return {self.form["model"]: self.form.menu(model), **self._choose(kept, *shown)}
 
     def _watch(self, job_id: str) -> Iterator[Updates]:
         """Show a job's events until it ends. The page may go at any time; the job goes on."""

@@ -21,15 +21,10 @@ class Form:
     """Components by field name, and the way between them and a ``Recipe``."""
 
     def __init__(self, models: Mapping[str, Mapping[str, Any]]) -> None:
-        """``models``: name -> the settings good for it (none if not known); the first is shown."""
-        self._models = list(models)
+        """``models``: name -> the settings good for it (none if not known), read whenever they are needed, as
+        models come and go; the first is shown."""
+        self._models = models
         self._specs = {spec.name: spec for spec in fields()}
-        self._good = {
-            model: {
-                name: value for name, value in good.items() if name in OF_MODEL and self._shows(name, value)
-            }
-            for model, good in models.items()
-        }
         self._made: dict[str, Component] = {}
 
     @property
@@ -46,10 +41,10 @@ class Form:
     def make(self, name: str, **look: Any) -> Component:
         """The component of field ``name``, rendered here; ``look`` is passed on to Gradio."""
         spec = self._specs[name]
-        default = self._start(self._models[0])[name]
+        default = self._start(self._first)[name]
         look = {"label": spec.label, "info": spec.help, "elem_id": f"field-{name}", **look}
         if name == "model":
-            made: Component = gr.Dropdown(self._models, value=self._models[0], **look)
+            made: Component = gr.Dropdown(list(self._models), value=self._first, **look)
         elif spec.choices:
             choices = [(choice.label, choice.name) for choice in spec.choices]
             made = gr.Dropdown(choices, value=str(default), filterable=False, **look)
@@ -103,15 +98,24 @@ class Form:
         ``values`` are the components', the new model among them. Nothing where its defaults are not known.
         """
         shown = dict(zip(self._made, values, strict=True))
-        if not self._good.get(shown["model"]):
+        if not self._good(shown["model"]):
             return {}
-        old = self._start(before if before in self._models else self._models[0])
+        old = self._start(before if before in self._models else self._first)
         new = self._start(shown["model"])
         return {name: new[name] for name in OF_MODEL if shown[name] == old[name] != new[name]}
 
     def _start(self, model: str) -> dict[str, Any]:
         """The values a form begins with for ``model``."""
-        return {name: spec.default for name, spec in self._specs.items()} | self._good[model]
+        return {name: spec.default for name, spec in self._specs.items()} | self._good(model)
+
+    def _good(self, model: str) -> dict[str, Any]:
+        """The settings that ``model`` has of its own, of those that the form can show."""
+        good = self._models.get(model, {}).items()
+        return {name: value for name, value in good if name in OF_MODEL and self._shows(name, value)}
+
+    @property
+    def _first(self) -> str:
+        return next(iter(self._models))
 
     def _typed(self, name: str, value: Any) -> Any:
         """What an optional number's text says: nothing, a number, or itself (which Recipe refuses)."""
@@ -136,7 +140,15 @@ class Form:
 
     def updates(self, values: Mapping[str, Any]) -> dict[Block, Any]:
         """What a listener returns to show ``values``; other components are left as they are."""
-        return {self._made[name]: gr.update(value=value) for name, value in values.items()}
+        return {
+            self._made[name]: self.menu(value) if name == "model" else gr.update(value=value)
+            for name, value in values.items()
+        }
+
+    def menu(self, model: str | None = None) -> Any:
+        """The update that makes the Model box offer what is there now, and show ``model`` if one is given."""
+        choices = list(self._models)
+        return gr.update(choices=choices) if model is None else gr.update(choices=choices, value=model)
 
     def has_model(self, name: str) -> bool:
         return name in self._models

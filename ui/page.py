@@ -1,15 +1,15 @@
 """The page as a whole: header, tabs, what the browser keeps, and how it is served."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from engine import Engine
+from engine import Catalogue, Downloads, Engine
 from gallery import Gallery
 from ui.create import Create
 from ui.gallery import BROKEN, Browse
+from ui.models import Models
 from ui.theme import theme
 
 STATIC = Path(__file__).parents[1] / "static"
@@ -27,10 +27,10 @@ HEADER = """
 
 
 def build(
-    engine: Engine, gallery: Gallery, models: Mapping[str, Mapping[str, Any]], secret: str
+    engine: Engine, gallery: Gallery, catalogue: Catalogue, downloads: Downloads | None, secret: str
 ) -> gr.Blocks:
-    """The page. ``models`` are the names to choose from, the first one first, each with the settings good for
-    it; ``secret`` encrypts what the browser keeps, and must stay the same for a reload after a restart.
+    """The page. ``catalogue`` are the models to choose from; without ``downloads`` the page cannot change
+    which there are. ``secret`` encrypts what the browser keeps, and must stay the same after a restart.
 
     Pictures are served as the files they are, never copied: a download has its metadata, and what is
     deleted is gone.
@@ -41,13 +41,16 @@ def build(
         kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
-                create = Create(engine, gallery, models, kept)
+                create = Create(engine, gallery, catalogue.checkpoints, kept)
             with gr.Tab("Gallery", id="gallery") as tab:
                 Browse(gallery, create, tabs, tab)
+            with gr.Tab("Models", id="models") as tab:
+                models = Models(engine, catalogue, downloads, create, tabs, tab)
         page.load(
             create.open, [kept], [*create.progress, *create.form.components],
             show_progress="hidden", api_visibility="private",
         )  # fmt: skip
+        models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
     return page
 

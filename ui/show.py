@@ -58,6 +58,10 @@ def good_news(line: str) -> str:
     return f'<div class="notice good" role="status"><p>{escape(line)}</p></div>'
 
 
+def hint(line: str) -> str:
+    return f'<p class="hint">{escape(line)}</p>'
+
+
 def empty(line: str) -> str:
     return f'<p class="empty" role="status">{escape(line)}</p>'
 

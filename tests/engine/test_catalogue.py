@@ -1,0 +1,215 @@
+"""A folder that another studio filled is listed as it is, by names, and nothing is written into it."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine import Catalogue, FolderError
+from models import ModelError
+from tests.ldm import write_header, write_ldm
+from tests.models.test_kind import KOHYA, unet
+
+
+@pytest.fixture
+def tree(tmp_path: Path, tiny_folder: Path) -> Path:
+    """A small AUTOMATIC1111 tree, with ComfyUI's names beside it."""
+    root = tmp_path / "webui" / "models"
+    for name in ("Stable-diffusion/anime", "Lora", "VAE", "vae", "checkpoints", "ControlNet", "embeddings"):
+        (root / name).mkdir(parents=True)
+    write_header(root / "Stable-diffusion" / "photo.safetensors", unet(768), {"modelspec.title": "Photo"})
+    write_header(root / "Stable-diffusion" / "anime" / "lines.safetensors", unet(2048))
+    write_header(root / "checkpoints" / "photo.safetensors", unet(1024))
+    write_header(
+        root / "Lora" / "ink.safetensors", {KOHYA: (4, 768)}, {"modelspec.trigger_phrase": "inkwash"}
+    )
+    vae = {"encoder.conv_in.weight": (8, 3, 3, 3), "decoder.conv_in.weight": (8, 4, 3, 3)}
+    write_header(root / "VAE" / "soft.safetensors", vae)
+    write_header(root / "embeddings" / "bad-hands.safetensors", {"emb_params": (2, 768)})
+    control = {"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}
+    write_header(root / "ControlNet" / "edges.safetensors", control)
+    (root / "Stable-diffusion" / "old.ckpt").write_bytes(b"PK\x03\x04")
+    (root / "Stable-diffusion" / "cut.safetensors").write_bytes(b"\x99" * 40)
+    (root / "Stable-diffusion" / "notes.txt").write_text("mine")
+    shutil.copytree(tiny_folder, root / "diffusers" / "tiny")
+    shutil.copytree(tiny_folder / "vae", root / "vae" / "sharp")
+    return root
+
+
+def catalogue_of(home: Path, *folders: Path) -> Catalogue:
+    catalogue = Catalogue(home, folders, starter=None)
+    catalogue.look()
+    return catalogue
+
+
+def test_everything_in_a_tree_is_listed(tmp_path: Path, tree: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    listed = [(model.kind, model.name, model.about and model.about.family) for model in catalogue.all()]
+    assert listed == [
+        ("checkpoint", "checkpoints/photo", "SD 2.x"),
+        ("checkpoint", "lines", "SDXL"),
+        ("checkpoint", "photo", "SD 1.x"),
+        ("checkpoint", "tiny", ""),
+        ("lora", "ink", "SD 1.x"),
+        ("vae", "sharp", ""),
+        ("vae", "soft", ""),
+        ("embedding", "bad-hands", "SD 1.x"),
+        ("controlnet", "edges", "SD 1.x"),
+        (None, "cut", None),
+        (None, "old", None),
+    ]
+    ink = catalogue.get("lora", "ink")
+    assert ink and ink.about and ink.about.triggers == ("inkwash",)
+    assert ink.found.size == (tree / "Lora" / "ink.safetensors").stat().st_size
+    assert catalogue.files("lora") == {"ink": tree / "Lora" / "ink.safetensors"}
+
+
+def test_what_cannot_be_used_says_why_in_one_sentence(tmp_path: Path, tree: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    for name, said in {"old": "a pickle", "cut": "damaged or not all there"}.items():
+        model = catalogue.get("", name)
+        assert model and said in model.found.fault and "\n" not in model.found.fault
+        assert str(tree) not in model.found.fault  # the page shows it
+
+
+def test_a_read_only_folder_is_listed_and_nothing_is_written_into_it(tmp_path: Path, tree: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in [tree, *tree.rglob("*")]}
+    for path in before:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        catalogue = catalogue_of(tmp_path / "home", tree)
+        assert len(catalogue.all()) == 11
+        assert {path: path.stat().st_mtime_ns for path in [tree, *tree.rglob("*")]} == before
+    finally:
+        for path in before:
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def test_a_file_that_did_not_change_is_not_opened_again(tmp_path: Path, tree: Path) -> None:
+    home = tmp_path / "home"
+    before = catalogue_of(home, tree).all()
+    file = tree / "Lora" / "ink.safetensors"
+    status = file.stat()
+    file.write_bytes(b"\0" * status.st_size)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert catalogue_of(home, tree).all() == before
+    file.touch()
+    assert catalogue_of(home, tree).get("", "ink")
+
+
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"format": 1, "found": 3}', '{"format": 1, "found": [{}]}']
+)
+def test_a_damaged_list_is_made_again(tmp_path: Path, tree: Path, damage: str) -> None:
+    home = tmp_path / "home"
+    before = catalogue_of(home, tree).all()
+    for name in ("models-found.json", "models.json"):
+        (home / name).write_text(damage)
+    assert catalogue_of(home, tree).all() == before
+
+
+def test_what_links_and_folders_lead_to_twice_is_there_once(tmp_path: Path, tree: Path) -> None:
+    (tree / "again").symlink_to(tree / "Lora")
+    (tree / "round").symlink_to(tree)
+    (tree / "Lora" / "same.safetensors").symlink_to(tree / "Lora" / "ink.safetensors")
+    catalogue = catalogue_of(tmp_path / "home", tree, tree / "Lora", tree.parent)
+    assert list(catalogue.files("lora")) == ["ink"]
+
+
+def test_hidden_folders_and_environments_are_left_out(tmp_path: Path, tree: Path) -> None:
+    for name in (".downloads", "venv"):
+        (tree / name).mkdir()
+        write_header(tree / name / "no.safetensors", unet(768))
+    (tree / "venv" / "pyvenv.cfg").touch()
+    assert not catalogue_of(tmp_path / "home", tree).get("checkpoint", "no")
+
+
+def test_a_model_loads_by_its_name_and_by_nothing_else(tmp_path: Path, tree: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    assert catalogue.load("tiny").latent_channels == 4
+    for name in (str(tree / "diffusers" / "tiny"), "../tiny", "", "soft"):
+        with pytest.raises(ModelError, match="is not here; allowed: photo"):
+            catalogue.load(name)
+
+
+def test_good_values_are_the_familys(tmp_path: Path, tree: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    sizes = {
+        name: catalogue.good(name).get("width") for name in ("photo", "checkpoints/photo", "lines", "no")
+    }
+    assert sizes == {"photo": 512, "checkpoints/photo": 768, "lines": 1024, "no": None}
+
+
+def test_a_host_may_say_what_a_model_predicts(tmp_path: Path, tree: Path, tiny_folder: Path) -> None:
+    home = tmp_path / "home"
+    catalogue = catalogue_of(home, tree)
+    catalogue.predict("tiny", "epsilon")
+    catalogue.predict("checkpoints/photo", "epsilon")
+    again = catalogue_of(home, tree)
+    assert again.prediction("tiny") == "epsilon" and again.good("checkpoints/photo")["width"] == 512
+    (tree / "diffusers" / "tiny" / "scheduler" / "scheduler_config.json").write_text(json.dumps({
+        "_class_name": "DDIMScheduler", "prediction_type": "v_prediction", "num_train_timesteps": 1000,
+        "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    }))  # fmt: skip
+    assert again.load("tiny").parametrisation.prediction == "epsilon"
+    again.predict("tiny", None)
+    assert again.load("tiny").parametrisation.prediction == "v_prediction"
+    with pytest.raises(ModelError, match="Prediction: got 'magic'"):
+        again.predict("tiny", "magic")
+    with pytest.raises(ModelError, match="Prediction"):
+        again.predict("nothing", "epsilon")
+
+
+def test_folders_are_opened_and_shut_and_remembered(tmp_path: Path, tree: Path) -> None:
+    home = tmp_path / "home"
+    given = tmp_path / "given"
+    given.mkdir()
+    catalogue = catalogue_of(home, given)
+    assert catalogue.names() == ["starter"]  # whose loading then says what is missing
+    catalogue.open(f" {tree} ")
+    assert "photo" in catalogue.names()
+    again = catalogue_of(home, given)
+    assert again.folders == (given, tree) and again.names() == catalogue.names()
+    again.shut(str(tree))
+    assert again.folders == (given,) and again.names() == ["starter"]
+    with pytest.raises(FolderError, match="allowed: one of none"):
+        again.shut(str(given))
+
+
+@pytest.mark.parametrize("folder", ["", " ", "relative", "/no/such/folder", "/etc/hostname", "\0"])
+def test_what_is_no_folder_is_not_opened(tmp_path: Path, folder: str) -> None:
+    catalogue = catalogue_of(tmp_path / "home")
+    with pytest.raises(FolderError, match="Model folder: got .*; allowed: the whole path of a folder"):
+        catalogue.open(folder)
+
+
+def test_the_sidecar_picture_is_found(tmp_path: Path, tree: Path) -> None:
+    (tree / "Lora" / "ink.preview.png").touch()
+    (tree / "diffusers" / "tiny.jpg").touch()
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    for kind, name, picture in (("lora", "ink", "ink.preview.png"), ("checkpoint", "tiny", "tiny.jpg")):
+        model = catalogue.get(kind, name)
+        thumbnail = model and model.found.thumbnail()
+        assert thumbnail and thumbnail.name == picture
+
+
+def test_a_file_of_strange_shapes_is_refused_in_a_sentence(
+    tmp_path: Path, tree: Path, tiny_folder: Path
+) -> None:
+    write_ldm(tiny_folder, tree / "small.safetensors")
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    model = catalogue.get("", "small")
+    assert model and "a U-Net of another family" in model.found.fault
+
+
+def test_an_empty_home_has_the_bundled_model_first(tmp_path: Path, tiny_folder: Path) -> None:
+    shutil.copytree(tiny_folder, tmp_path / "models" / "another")
+    catalogue = Catalogue(tmp_path, starter=tiny_folder)
+    catalogue.look()
+    assert catalogue.names() == [tiny_folder.name, "another"]
+    assert (
+        list(catalogue.checkpoints) == catalogue.names() and catalogue.checkpoints["another"]["width"] == 64
+    )
+    assert "nothing" not in catalogue.checkpoints
