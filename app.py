@@ -85,7 +85,7 @@ def serve(
         manage = host in LOCAL and not share
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
-        catalogue.load, gallery, wildcards=wildcards, loras=loras, styles=styles
+        catalogue.load, gallery, wildcards=wildcards, loras=loras, styles=styles, vaes=catalogue.with_vae
     )
     with drawer as engine, closing(downloads):
         try:

@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.hashes import Hashes
 from engine.tree import MOST_FILES, Found, look_at, model_files
-from models import ModelError, Parts, defaults, load
+from models import ModelError, Parts, defaults, load, with_vae
 from models.kind import Described, Kind
 from models.load import STARTER
 from models.table import PREDICTIONS
@@ -112,6 +112,14 @@ class Catalogue:
             raise ModelError(f"Model {name[:60]!r} is not here; allowed: {known}.")
         model = self.get("checkpoint", name)
         return load("starter" if model is None else self._place(model), prediction=self.prediction(name))
+
+    def with_vae(self, parts: Parts, name: str) -> Parts:
+        """``parts`` with another VAE. Raises ``ModelError``."""
+        found = self.files("vae").get(name)
+        if found is None:
+            known = ", ".join(list(self.files("vae"))[:20]) or "only the model's own"
+            raise ModelError(f"got {name[:60]!r}; allowed: {known}.")
+        return with_vae(parts, str(found))
 
     def prediction(self, name: str) -> str | None:
         """What the host said that a checkpoint predicts; None where it is to be told from the file."""

@@ -25,7 +25,7 @@ from engine.shelf import Shelf
 from engine.wordbook import styles_in
 from engine.worker import Worker
 from gallery import Gallery
-from models import Parts, load
+from models import Parts, load, with_vae
 from pipelines import to_images
 from pipelines.counted import Counted, counted
 from pipelines.prompt import Style, Wildcards
@@ -39,7 +39,8 @@ class Engine:
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
     ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does.
-    ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111.
+    ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111;
+    ``vaes`` gives a model another VAE by its name.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Engine:
         wildcards: Wildcards | None = None,
         loras: LoraFolder | None = None,
         styles: Path | None = None,
+        vaes: Callable[[Parts, str], Parts] = with_vae,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
         most_jobs_per_user: int = 8,
         ended_kept: int = 200,
@@ -68,7 +70,7 @@ class Engine:
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._closed = False
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
-        self._shelf = Shelf(models, models_kept, self._nudge, loras, lambda: self._worker.drawing())
+        self._shelf = Shelf(models, models_kept, self._nudge, loras, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
         )

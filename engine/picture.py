@@ -60,7 +60,7 @@ class Picture:
             case EncodeText():
                 return self.model.encode(request)
             case Decode(latents):
-                pixels = self.model.parts.decode(latents)
+                pixels = self.model.parts_of(self.recipe).decode(latents)
                 if not bool(pixels.isfinite().all()):
                     raise NotFinite
                 return pixels

@@ -12,15 +12,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import torch
 
 from adapters import Lora, LoraFolder
-from models import Context, ModelError, Parts
+from models import Context, ModelError, Parts, with_vae
 from pipelines import check, text_to_image
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
 from pipelines.prompt import Wildcards
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import EncodeText, Pipeline
 
 LORAS_KEPT = 16  # of one model
+VAES_KEPT = 2  # of one model, beside its own
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -30,8 +31,15 @@ class Loaded:
     A tokenizer is no thing for two threads at once, so what uses it is here, one at a time.
     """
 
-    def __init__(self, parts: Parts, loras: LoraFolder | None = None) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        loras: LoraFolder | None = None,
+        vaes: Callable[[Parts, str], Parts] = with_vae,
+    ) -> None:
         self.parts = parts
+        self._vaes = vaes
+        self._with_vae: OrderedDict[str, Parts] = OrderedDict()
         self._folder = loras
         self._loras: OrderedDict[str, Lora] = OrderedDict()
         self._tokenizing = threading.Lock()
@@ -44,12 +52,26 @@ class Loaded:
     def check(self, recipe: Recipe) -> None:
         """Raises ``RecipeError`` for what this model cannot draw."""
         with self._tokenizing:
-            check(recipe, self.parts, self._find)
+            check(recipe, self.parts_of(recipe), self._find)
 
     def pipeline(self, recipe: Recipe) -> Pipeline:
         """Its generator of requests. Raises ``RecipeError``."""
         with self._tokenizing:
-            return text_to_image(recipe, self.parts, self._find)
+            return text_to_image(recipe, self.parts_of(recipe), self._find)
+
+    def parts_of(self, recipe: Recipe) -> Parts:
+        """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""
+        if not recipe.vae:
+            return self.parts
+        if recipe.vae not in self._with_vae:
+            try:
+                self._with_vae[recipe.vae] = self._vaes(self.parts, recipe.vae)
+            except ModelError as error:
+                raise RecipeError(f"VAE: {error}") from None
+            while len(self._with_vae) > VAES_KEPT:
+                self._with_vae.popitem(last=False)
+        self._with_vae.move_to_end(recipe.vae)
+        return self._with_vae[recipe.vae]
 
     def _find(self, name: str) -> Lora:
         """That LoRA, read once while it is among the last that were wanted."""
@@ -96,13 +118,16 @@ class Shelf:
         ready: Callable[[], None],
         loras: LoraFolder | None = None,
         in_use: Callable[[], Collection[str]] = tuple,
+        vaes: Callable[[Parts, str], Parts] = with_vae,
     ) -> None:
         self._load = load
         self._loras = loras
         self._room = room
         self._ready = ready
         self._in_use = in_use
+        self._vaes = vaes
         self._lock = threading.Lock()
+        self._dropped = False  # since the last load
         self._loads: OrderedDict[str, Future[Loaded]] = OrderedDict()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="atelier-loader")
 
@@ -149,11 +174,14 @@ class Shelf:
 
     def _bring(self, name: str) -> Loaded:
         """Runs in the loader's thread."""
-        gc.collect()  # what was dropped is in cycles, and its memory is wanted now
-        return Loaded(self._load(name), self._loras)
+        if self._dropped:
+            self._dropped = False
+            gc.collect()  # networks are in cycles, and their memory is wanted now
+        return Loaded(self._load(name), self._loras, self._vaes)
 
     def _make_room(self, name: str, coming: int = 0) -> None:
         keep = {name, *self._in_use()}
         idle = [name for name, future in self._loads.items() if future.done() and name not in keep]
         for name in idle[: max(0, len(self._loads) + coming - self._room)]:
             del self._loads[name]
+            self._dropped = True

@@ -75,7 +75,7 @@ class Worker:
 
     def drawing(self) -> set[str]:
         """The names of the models that pictures are drawn with now."""
-        return {picture.job.recipe.model for picture in tuple(self._live)}
+        return {picture.job.recipe.model for picture in tuple(self._live) if not picture.job.ended}
 
     def close(self) -> None:
         """Stop after the turn that runs. Jobs are left as they are."""

@@ -56,6 +56,7 @@ _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "Eta": ("eta", float),
 }
 _TEXTS = {"Model": "model", "Guidance rule": "guidance_rule", "Custom sigmas": "sigmas"}
+_OWN_VAE = ("Automatic", "None")
 _NEGATIVE = "Negative prompt:"
 _SILENT = {"Version", "Model hash"}  # they decide nothing
 # Keys are bounded so that no text, however made, takes quadratic time.
@@ -76,6 +77,8 @@ def write(recipe: Recipe) -> str:
     ]
     if recipe.clip_skip != 1:
         pairs.append(("Clip skip", recipe.clip_skip))
+    if recipe.vae:
+        pairs.append(("VAE", recipe.vae))
     if recipe.rescale:
         pairs.append(("Guidance rescale", f"{recipe.rescale:g}"))
     if recipe.guidance_rule != "cfg":
@@ -122,6 +125,8 @@ def _value(key: str, text: str) -> dict[str, Any] | None:
             return {field: kind(text)}
         except ValueError:
             return None
+    if key == "VAE":
+        return {"vae": "" if text in _OWN_VAE else text.removesuffix(".safetensors")}
     if key == "Size":
         size = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
         return {"width": int(size[1]), "height": int(size[2])} if size else None

@@ -4,5 +4,6 @@ from models.error import ModelError
 from models.load import defaults, load
 from models.parts import Parts
 from models.text import Context
+from models.vae import with_vae
 
-__all__ = ["Context", "ModelError", "Parts", "defaults", "load"]
+__all__ = ["Context", "ModelError", "Parts", "defaults", "load", "with_vae"]

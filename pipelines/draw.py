@@ -11,9 +11,9 @@ from torch import Tensor
 
 from adapters import LoraFolder, attached
 from adapters.lora import networks_of
-from models import Context, Parts
+from models import Context, ModelError, Parts, with_vae
 from pipelines.prompt import runs
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
 
@@ -21,8 +21,13 @@ from pipelines.text_to_image import text_to_image
 def draw(recipe: Recipe, parts: Parts, loras: LoraFolder | None = None) -> list[Image.Image]:
     """The ``recipe.count`` pictures of ``recipe`` by the model given, its LoRAs from the folder given.
 
-    Raises ``RecipeError``.
+    A VAE of the recipe is a path here. Raises ``RecipeError``.
     """
+    if recipe.vae:
+        try:
+            parts = with_vae(parts, recipe.vae)
+        except ModelError as error:
+            raise RecipeError(f"VAE: {error}") from None
     find = None if loras is None else partial(loras.load, parts=parts)
     pipeline = text_to_image(recipe, parts, find)
     reply: Any = None

@@ -115,6 +115,9 @@ class Recipe(BaseModel):
         description="The text encoder's layer that is read, from its end; 2 suits many anime models.",
         json_schema_extra={"step": 1},
     )
+    vae: Annotated[str, Field(max_length=256)] = Field(
+        "", title="VAE", description="What makes pixels of latents; empty is the model's own."
+    )
     sampler: str = Field(
         "dpmpp-2m", title="Sampler", description="How noise is turned into a picture, step by step."
     )

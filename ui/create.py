@@ -14,7 +14,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import Engine, Event, Job, Progress, Queued, QueueFull
+from engine import Catalogue, Engine, Event, Job, Progress, Queued, QueueFull
 from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
@@ -56,13 +56,11 @@ Updates = dict[Block, Any]
 class Create:
     """The tab's components and listeners. Made inside the page's Blocks; ``kept`` is the browser's memory."""
 
-    def __init__(
-        self, engine: Engine, gallery: Gallery, models: Mapping[str, Mapping[str, Any]], kept: gr.BrowserState
-    ) -> None:
+    def __init__(self, engine: Engine, gallery: Gallery, catalogue: Catalogue, kept: gr.BrowserState) -> None:
         self._engine = engine
         self._gallery = gallery
         self.kept = kept
-        self.form = Form(models)
+        self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"))
         with gr.Row(elem_id="create"):
             with gr.Column(elem_id="write"):
                 self._write()
@@ -131,6 +129,7 @@ class Create:
                 form.make("sampler")
                 form.make("schedule")
             form.make("clip_skip")
+            form.make("vae")
             form.make("sigmas", placeholder="the schedule's", max_lines=2)
             form.make("rescale")
             with gr.Row(elem_classes="pair"):
@@ -225,7 +224,7 @@ class Create:
         memory = {"visitor": secrets.token_hex(8), **(kept if isinstance(kept, dict) else {})}
         settings = memory.get("settings")
         shown = self.form.kept(settings if isinstance(settings, dict) else {})
-        updates = {self.form["model"]: self.form.menu(), **self.form.updates(shown)}
+        updates = {**self.form.offered(), **self.form.updates(shown)}
         watched = str(memory.get("job", ""))
         job = self._to_show(watched, str(memory["visitor"]))
         if job is None:
@@ -303,6 +302,8 @@ class Create:
         """Show ``recipe`` in the form."""
         if not self.form.has_model(recipe.model):
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
+        if not self.form.has_vae(recipe.vae):
+            notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
         said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
         return {**self.form.updates(self.form.filled(recipe)), self._notice: said}
 

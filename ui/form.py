@@ -4,7 +4,7 @@ It adds one habit that is not in the recipe: a seed of -1 means a new random one
 no layout; a tab asks for each component where it wants it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -20,10 +20,13 @@ SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; ot
 class Form:
     """Components by field name, and the way between them and a ``Recipe``."""
 
-    def __init__(self, models: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self, models: Mapping[str, Mapping[str, Any]], vaes: Callable[[], Collection[str]] = tuple
+    ) -> None:
         """``models``: name -> the settings good for it (none if not known), read whenever they are needed, as
-        models come and go; the first is shown."""
+        models come and go; the first is shown. ``vaes`` are the names of VAEs to choose from."""
         self._models = models
+        self._vaes = vaes
         self._specs = {spec.name: spec for spec in fields()}
         self._made: dict[str, Component] = {}
 
@@ -45,6 +48,8 @@ class Form:
         look = {"label": spec.label, "info": spec.help, "elem_id": f"field-{name}", **look}
         if name == "model":
             made: Component = gr.Dropdown(list(self._models), value=self._first, **look)
+        elif name == "vae":
+            made = gr.Dropdown(self._vae_choices(), value="", **look)
         elif spec.choices:
             choices = [(choice.label, choice.name) for choice in spec.choices]
             made = gr.Dropdown(choices, value=str(default), filterable=False, **look)
@@ -84,6 +89,8 @@ class Form:
             values[name] = "" if values[name] is None else f"{values[name]:g}"
         if recipe.model not in self._models:
             del values["model"]
+        if recipe.vae and recipe.vae not in self._vaes():
+            del values["vae"]
         return values
 
     def kept(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,6 +139,8 @@ class Form:
         spec = self._specs[name]
         if name == "model":
             return value in self._models
+        if name == "vae":
+            return value == "" or value in self._vaes()
         if spec.choices:
             return value in [choice.name for choice in spec.choices]
         if spec.type is str or spec.optional:
@@ -140,15 +149,28 @@ class Form:
 
     def updates(self, values: Mapping[str, Any]) -> dict[Block, Any]:
         """What a listener returns to show ``values``; other components are left as they are."""
+        menus = {"model": list(self._models), "vae": self._vae_choices()}
         return {
-            self._made[name]: self.menu(value) if name == "model" else gr.update(value=value)
+            self._made[name]: gr.update(value=value, choices=menus[name])
+            if name in menus
+            else gr.update(value=value)
             for name, value in values.items()
         }
+
+    def offered(self) -> dict[Block, Any]:
+        """What a listener returns to offer the models and VAEs that are there now."""
+        return {self._made["model"]: self.menu(), self._made["vae"]: gr.update(choices=self._vae_choices())}
+
+    def _vae_choices(self) -> list[tuple[str, str]]:
+        return [("The model's own", ""), *((name, name) for name in self._vaes())]
 
     def menu(self, model: str | None = None) -> Any:
         """The update that makes the Model box offer what is there now, and show ``model`` if one is given."""
         choices = list(self._models)
         return gr.update(choices=choices) if model is None else gr.update(choices=choices, value=model)
+
+    def has_vae(self, name: str) -> bool:
+        return not name or name in self._vaes()
 
     def has_model(self, name: str) -> bool:
         return name in self._models

@@ -33,7 +33,6 @@ UNSAID = (
     "The file does not say whether it predicts noise or velocity, so it is asked once and guessed. "
     "If its pictures are only noise or blotches, choose the other."
 )
-ADD = "(prompt, key) => prompt.trimEnd() + (prompt.trim() ? ' ' : '') + '<lora:' + key.slice(5) + ':1>'"
 SHOW = "() => innerWidth <= 860 && document.getElementById('model')?.scrollIntoView({behavior: 'smooth'})"
 
 Updates = dict[Block, Any]
@@ -84,6 +83,7 @@ class Models:
         self._about = gr.HTML(elem_id="about")
         self._draw = gr.Button("Draw with it", variant="primary", elem_id="draw-with")
         self._add = gr.Button("Add to the prompt", variant="primary", elem_id="add-lora")
+        self._decode = gr.Button("Use this VAE", variant="primary", elem_id="use-vae")
         self._prediction = gr.Radio(
             PREDICTIONS, label="What it predicts", value="", visible=False, elem_id="prediction"
         )
@@ -100,7 +100,10 @@ class Models:
         seen = [tab.select, self._search.submit, self._search.change, self._kind.input]
         gr.on(seen, self._show, asked, wall, trigger_mode="always_last", **QUIET)
         self._more.click(self._show_more, [*asked, self._many], wall, **QUIET)
-        panel = [self._panel, self._about, self._draw, self._add, self._prediction, self._doubt, self._picked]
+        panel = [
+            self._panel, self._about, self._draw, self._add, self._decode, self._prediction, self._doubt,
+            self._picked,
+        ]  # fmt: skip
         picked = self._cards.select(self._pick, None, panel, trigger_mode="multiple", **QUIET)
         picked.then(None, None, None, js=SHOW, **QUIET)
         picked.then(self._show, asked, wall, **QUIET).then(self._hash, [self._picked], [self._about], **QUIET)
@@ -110,11 +113,15 @@ class Models:
             [self._tabs, *form.components], preprocess=False, **QUIET,
         )  # fmt: skip
         self._create.keep_after(chosen)
-        added = self._add.click(None, [form["prompt"], self._picked], [form["prompt"]], js=ADD, **QUIET)
-        self._create.keep_after(added.then(lambda: gr.Tabs(selected="create"), None, [self._tabs], **QUIET))
+        prompt = form["prompt"]
+        added = self._add.click(self._add_to, [self._picked, prompt], [self._tabs, prompt], **QUIET)
+        self._create.keep_after(added)
+        taken = self._decode.click(self._decode_with, [self._picked], [self._tabs, form["vae"]], **QUIET)
+        self._create.keep_after(taken)
         for change in self._sources.changes() if self._sources is not None else ():
             change.then(self._show, asked, wall, **QUIET)
-        self._prediction.input(self._predict, [self._picked, self._prediction], [self._doubt], **QUIET)
+        if self._downloads is not None:
+            self._prediction.input(self._predict, [self._picked, self._prediction], [self._doubt], **QUIET)
 
     def watch(self, page: gr.Blocks) -> None:
         """What a page that opens shows at once."""
@@ -152,6 +159,7 @@ class Models:
             self._about: cards.details(model, self._known(model)),
             self._draw: gr.update(visible=checkpoint),
             self._add: gr.update(visible=model.kind == "lora"),
+            self._decode: gr.update(visible=model.kind == "vae"),
             self._prediction: gr.update(
                 visible=checkpoint and self._downloads is not None,
                 value=self._catalogue.prediction(model.name) or "",
@@ -161,11 +169,10 @@ class Models:
         }
 
     def _known(self, model: Model) -> str:
-        """Of folders there is none."""
+        """Its hash, or that it is being taken; folders have none."""
+        file = model.found.path
         try:
-            return (
-                (self._catalogue.hashes.known(model.found.path) or "…") if model.found.path.is_file() else ""
-            )
+            return (self._catalogue.hashes.known(file) or TAKING) if file.is_file() else ""
         except OSError:
             return ""
 
@@ -192,9 +199,21 @@ class Models:
             return {self._tabs: gr.skip()}
         return {self._tabs: gr.Tabs(selected="create"), **self._create.draw_with(model.name, kept, *values)}
 
+    def _add_to(self, picked: str, prompt: str) -> tuple[Any, str]:
+        model = self._model(picked)
+        if model is None or model.kind != "lora":
+            return gr.skip(), prompt
+        return gr.Tabs(selected="create"), f"{prompt.rstrip()} <lora:{model.name}:1>".lstrip()
+
+    def _decode_with(self, picked: str) -> Updates:
+        model = self._model(picked)
+        if model is None or model.kind != "vae":
+            return {self._tabs: gr.skip()}
+        return {self._tabs: gr.Tabs(selected="create"), **self._create.form.updates({"vae": model.name})}
+
     def _predict(self, picked: str, prediction: str) -> str:
         model = self._model(picked)
-        if model is None or self._downloads is None:
+        if model is None:
             return ""
         self._catalogue.predict(model.name, prediction or None)
         self._engine.reload(model.name)

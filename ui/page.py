@@ -41,7 +41,7 @@ def build(
         kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
-                create = Create(engine, gallery, catalogue.checkpoints, kept)
+                create = Create(engine, gallery, catalogue, kept)
             with gr.Tab("Gallery", id="gallery") as tab:
                 Browse(gallery, create, tabs, tab)
             with gr.Tab("Models", id="models") as tab:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +53,10 @@ def open_browser(playwright: Playwright, path: str) -> Browser:
 
 
 @contextmanager
-def running(home: Path, port: int | None = None) -> Iterator[Studio]:
+def running(home: Path, port: int | None = None, options: Sequence[str] = ()) -> Iterator[Studio]:
     """``python app.py`` in a process of its own, stopped at the end."""
     port = port or free_port()
-    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--home", str(home)]
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port), "--home", str(home), *options]
     with (home / "log.txt").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
