@@ -1,11 +1,14 @@
 """Takes the pictures of the page in docs/images: ``make screenshots``. Draws with the starter, for real."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.e2e.studio import ROOT, STARTER, chromium, open_browser, running
+from tests.e2e.studio import ROOT, STARTER, Studio, chromium, open_browser, running
+from tests.ldm import write_header
+from tests.models.test_kind import KOHYA, unet
 
 IMAGES = ROOT / "docs" / "images"
 PROMPTS = (
@@ -19,6 +22,9 @@ PROMPTS = (
     "a cat on the grass",
     "three red apples on a blue background",
 )
+VAE = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}
+CONTROL = {"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}
+INK = {"modelspec.title": "Ink wash", "modelspec.trigger_phrase": "inkwash, wet paper"}
 WAIT = 600_000  # milliseconds
 
 
@@ -35,6 +41,7 @@ def main() -> None:
         browser = open_browser(playwright, path)
         for width, height, scheme in ((1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")):
             shoot(browser, studio.url, width, height, scheme)
+        shoot_models(browser, studio, write_tree(Path(folder)))
         browser.close()
 
 
@@ -57,6 +64,52 @@ def shoot(browser: Browser, url: str, width: int, height: int, scheme: str) -> N
     page.wait_for_timeout(1200)
     page.screenshot(path=IMAGES / f"gallery-{name}.png")
     page.close()
+
+
+def write_tree(folder: Path) -> Path:
+    """The models folder of another studio: headers of full size over holes, which take no room."""
+    root = folder / "stable-diffusion-webui" / "models"
+    pad = "model.diffusion_model.rest"
+    files: dict[str, tuple[dict[str, tuple[int, ...]], dict[str, str]]] = {
+        "Stable-diffusion/harbour-v3": (unet(768) | {pad: (1_000_000_000,)}, {}),
+        "Stable-diffusion/harbour-v3-inpainting": (unet(768, 9) | {pad: (1_000_000_000,)}, {}),
+        "Stable-diffusion/meadow-768": (unet(1024) | {pad: (1_260_000_000,)}, {}),
+        "Stable-diffusion/lines-xl": (unet(2048) | {pad: (3_400_000_000,)}, {}),
+        "Lora/ink-wash": ({KOHYA: (16, 768), "rest": (18_900_000,)}, INK),
+        "Lora/paper-cut": ({KOHYA: (32, 2048), "lora_unet_rest.alpha": (85_000_000,)}, {}),
+        "VAE/soft-light": (VAE | {"rest": (167_000_000,)}, {}),
+        "embeddings/tidy-hands": ({"emb_params": (4, 768)}, {}),
+        "ControlNet/edges": (CONTROL | {"control_model.rest": (722_000_000,)}, {}),
+    }
+    for name, (shapes, metadata) in files.items():
+        file = root / f"{name}.safetensors"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_header(file, shapes, metadata)
+    (root / "Stable-diffusion" / "from-2022.ckpt").write_bytes(b"PK\x03\x04" * 1000)
+    return root
+
+
+def shoot_models(browser: Browser, studio: Studio, tree: Path) -> None:
+    """Models, with the folder opened and a LoRA looked at. Pictures of the gallery are its thumbnails."""
+    drawn = sorted((studio.home / "gallery" / "pictures").glob("*/*.png"))
+    for picture, name in zip(drawn, ("Lora/ink-wash", "Stable-diffusion/meadow-768"), strict=False):
+        shutil.copy(picture, tree / f"{name}.preview.png")
+    for width, height in ((1440, 900), (390, 844)):
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(studio.url)
+        page.get_by_role("tab", name="Models").click()
+        page.locator(".cards").wait_for()
+        if width > 1000:
+            page.get_by_role("button", name="Model folders").click()
+            page.locator("#folder input, #folder textarea").first.fill(str(tree))
+            page.click("#folder-open")
+        page.locator(".card", has_text="ink-wash").click()
+        expect(page.locator("#about")).to_contain_text("inkwash")
+        expect(page.locator("#about dd").filter(has_text="being taken")).to_have_count(0)
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1200)
+        page.screenshot(path=IMAGES / f"models-{width}.png", full_page=True)
+        page.close()
 
 
 def draw(page: Page, prompt: str) -> None:

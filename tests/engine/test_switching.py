@@ -54,7 +54,7 @@ def test_the_same_file_is_loaded_once_whatever_leads_to_it(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_twenty_switches_keep_memory_as_it_was(tiny_folder: Path, a_recipe: Callable[..., Recipe]) -> None:
-    """Each model carries 64 MB more than it needs, so that one that is kept would be seen: twenty are 1.3 GB."""
+    """Each model carries 64 MB more than it needs, so that any that is kept is seen: twenty are 1.3 GB."""
 
     def loading(name: str) -> Parts:
         parts = load(str(tiny_folder), dtype=torch.float32)
