@@ -27,7 +27,11 @@ PICK = """element.addEventListener('click', (event) => {
     const card = event.target.closest('[data-key]');
     if (card) trigger('select', {key: card.dataset.key});
 });"""
-PREDICTIONS = [("As the file says", ""), ("Noise (epsilon)", "epsilon"), ("Velocity (v)", "v_prediction")]
+PREDICTIONS = [
+    ("As the file says, or guessed", ""),
+    ("Noise (epsilon)", "epsilon"),
+    ("Velocity (v)", "v_prediction"),
+]
 TAKING = "being taken…"
 UNSAID = (
     "The file does not say whether it predicts noise or velocity, so it is asked once and guessed. "
@@ -106,7 +110,11 @@ class Models:
         ]  # fmt: skip
         picked = self._cards.select(self._pick, None, panel, trigger_mode="multiple", **QUIET)
         picked.then(None, None, None, js=SHOW, **QUIET)
-        picked.then(self._show, asked, wall, **QUIET).then(self._hash, [self._picked], [self._about], **QUIET)
+        shown = picked.then(self._show, asked, wall, **QUIET)
+        hashed = shown.then(self._hash, [self._picked], [self._about], **QUIET)
+        self._cards.select(
+            None, cancels=[hashed]
+        )  # else the hash of one would come into the panel of another
         form = self._create.form
         chosen = self._draw.click(
             self._draw_with, [self._picked, self._create.kept, *form.components],
@@ -169,17 +177,17 @@ class Models:
         }
 
     def _known(self, model: Model) -> str:
-        """Its hash, or that it is being taken; folders have none."""
+        """Its hash, or that it is being taken; only files that can be used have one."""
         file = model.found.path
         try:
-            return (self._catalogue.hashes.known(file) or TAKING) if file.is_file() else ""
+            return (self._catalogue.hashes.known(file) or TAKING) if model.kind and file.is_file() else ""
         except OSError:
             return ""
 
     def _hash(self, picked: str) -> Iterator[Updates]:
         """Show the hash once it is taken; the page may go on meanwhile."""
         model = self._model(picked)
-        if model is None or not model.kind or self._known(model) != TAKING:
+        if model is None or self._known(model) != TAKING:
             yield {self._about: gr.skip()}  # an answer of nothing would empty it
             return
         try:

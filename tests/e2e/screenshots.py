@@ -103,6 +103,8 @@ def shoot_models(browser: Browser, studio: Studio, tree: Path) -> None:
             page.get_by_role("button", name="Model folders").click()
             page.locator("#folder input, #folder textarea").first.fill(str(tree))
             page.click("#folder-open")
+            expect(page.locator("#folder-notice")).to_contain_text("Open")
+            page.get_by_role("button", name="Model folders").click()
         page.locator(".card", has_text="ink-wash").click()
         expect(page.locator("#about")).to_contain_text("inkwash")
         expect(page.locator("#about dd").filter(has_text="being taken")).to_have_count(0)
