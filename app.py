@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from adapters import LoraFolder
+from adapters import ControlNetFolder, LoraFolder
 from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull, WildcardFolder
 from engine.doctor import report
 from gallery import Gallery, save_picture
@@ -52,10 +52,10 @@ def serve(
     gallery = Gallery(home / "gallery")
     catalogue = find_models(home)
     wildcards = WildcardFolder(home / "wildcards")
-    loras = LoraFolder(home / "loras")
+    loras, nets = LoraFolder(home / "loras"), ControlNetFolder(home / "controlnets")
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
     with Engine(
-        from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras, styles=styles
+        from_catalogue(catalogue), gallery, wildcards=wildcards, loras=loras, controlnets=nets, styles=styles
     ) as engine:
         try:
             engine.styles()

@@ -7,19 +7,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import torch
 
-from adapters import Lora, LoraFolder
-from models import Context, ModelError, Parts
-from pipelines import check, text_to_image
+from models import Context, Parts
+from pipelines import Folders, check, text_to_image
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe
 from pipelines.requests import EncodeText, Pipeline
 
-LORAS_KEPT = 16  # of one model
+NO_FOLDERS = Folders()
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -29,10 +29,9 @@ class Loaded:
     A tokenizer is no thing for two threads at once, so what uses it is here, one at a time.
     """
 
-    def __init__(self, parts: Parts, loras: LoraFolder | None = None) -> None:
+    def __init__(self, parts: Parts, folders: Folders = NO_FOLDERS) -> None:
         self.parts = parts
-        self._folder = loras
-        self._loras: OrderedDict[str, Lora] = OrderedDict()
+        self._materials = folders.of(parts)
         self._tokenizing = threading.Lock()
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
@@ -42,24 +41,22 @@ class Loaded:
 
     def check(self, recipe: Recipe) -> None:
         """Raises ``RecipeError`` for what this model cannot draw."""
+        self._bring(recipe)
         with self._tokenizing:
-            check(recipe, self.parts, self._find)
+            check(recipe, self.parts, self._materials)
 
     def pipeline(self, recipe: Recipe) -> Pipeline:
         """Its generator of requests. Raises ``RecipeError``."""
+        self._bring(recipe)
         with self._tokenizing:
-            return text_to_image(recipe, self.parts, self._find)
+            return text_to_image(recipe, self.parts, self._materials)
 
-    def _find(self, name: str) -> Lora:
-        """That LoRA, read once while it is among the last that were wanted."""
-        if self._folder is None:
-            raise ModelError(f"got the LoRA {name[:60]!r}; allowed: none, as there is no folder of them.")
-        if name not in self._loras:
-            self._loras[name] = self._folder.load(name, self.parts)
-            while len(self._loras) > LORAS_KEPT:
-                self._loras.popitem(last=False)
-        self._loras.move_to_end(name)
-        return self._loras[name]
+    def _bring(self, recipe: Recipe) -> None:
+        """Read its ControlNets, which are large, before the lock is taken; what is wrong is said later."""
+        if self._materials.controlnet is not None:
+            with suppress(ValueError):
+                for control in recipe.controls:
+                    self._materials.controlnet(control.net)
 
     def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
         """How long ``text`` is to this model."""
@@ -92,10 +89,10 @@ class Shelf:
         load: Callable[[str], Parts],
         room: int,
         ready: Callable[[], None],
-        loras: LoraFolder | None = None,
+        folders: Folders = NO_FOLDERS,
     ) -> None:
         self._load = load
-        self._loras = loras
+        self._folders = folders
         self._room = room
         self._ready = ready
         self._lock = threading.Lock()
@@ -107,7 +104,7 @@ class Shelf:
         with self._lock:
             if name in self._loads:
                 return
-            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name), self._loras))
+            future = self._loads[name] = self._loader.submit(lambda: Loaded(self._load(name), self._folders))
         # Not under the lock: a load that ended by now calls back here, and that may wait for another lock.
         future.add_done_callback(lambda _: self._ready())
 
