@@ -15,10 +15,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from adapters import ControlNetFolder, LoraFolder
+from adapters import PREPROCESSORS, ControlNetFolder, LoraFolder, preprocess
 from engine import Cancelled, Engine, Failed, Job, Progress, Queued, QueueFull, WildcardFolder
 from engine.doctor import report
 from gallery import Gallery, save_picture
+from gallery.inputs import upright
+from gallery.pictures import open_picture
 from models import ModelError, Parts, defaults, load
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
@@ -210,6 +212,25 @@ def _option(spec: FieldSpec) -> Any:
 draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)
 draw.__annotations__ = {name: p.annotation for name, p in draw_signature().parameters.items()}
 app.command()(draw)
+
+
+@app.command(name="preprocess")
+def make_control(
+    picture: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP.")],
+    name: Annotated[str, typer.Argument(help="One of " + ", ".join(PREPROCESSORS) + ".", metavar="NAME")],
+    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("control.png"),
+    seed: Annotated[int, typer.Option(help="Decides what the shuffle leaves to chance.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="Fetch weights that are missing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Make what a ControlNet reads out of a picture, to be looked at before it is drawn with."""
+    if out.exists() and not overwrite:
+        raise typer.BadParameter(f"{out} exists already; --overwrite replaces it.", param_hint="--out")
+    try:
+        preprocess(upright(open_picture(picture)), name, seed=seed, download=download).save(out, format="PNG")
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(str(out))
 
 
 @app.command()

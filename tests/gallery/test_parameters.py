@@ -105,8 +105,8 @@ def test_controlnets_are_written_as_their_extension_does_and_told_when_read() ->
     text = parameters.write(Recipe.read({"prompt": "cat", "controls": [control]}))
     assert (
         'ControlNet 0: "Module: none, Model: canny, Weight: 0.8, Resize Mode: Crop and Resize, '
-        f'Guidance Start: 0, Guidance End: 0.5, Control Mode: My prompt is more important, Picture: {"0" * 64}"'
-        in text
+        "Guidance Start: 0, Guidance End: 0.5, Control Mode: My prompt is more important, "
+        f'Picture: {"0" * 64}"' in text
     )
     values, notes = parameters.read(text)
     assert values["prompt"] == "cat" and "controls" not in values
