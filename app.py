@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from adapters import LoraFolder
+from adapters import PREPROCESSORS, ControlNetFolder, LoraFolder, preprocess
 from engine import (
     Cancelled,
     Catalogue,
@@ -30,6 +30,8 @@ from engine import (
 )
 from engine.doctor import report
 from gallery import Gallery, save_picture
+from gallery.inputs import upright
+from gallery.pictures import open_picture
 from models import defaults
 from pipelines import Recipe, RecipeError, random_seed
 from pipelines.recipe import OF_MODEL, FieldSpec, fields
@@ -80,13 +82,15 @@ def serve(
     catalogue.look()
     wildcards = WildcardFolder(home / "wildcards")
     loras = LoraFolder(home / "loras", lambda: catalogue.files("lora"))
+    nets = ControlNetFolder(home / "controlnets", lambda: catalogue.files("controlnet"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
     if manage is None:
         manage = host in LOCAL and not share
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
-        catalogue.load, gallery, wildcards=wildcards, loras=loras, styles=styles, vaes=catalogue.with_vae
-    )
+        catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, styles=styles,
+        vaes=catalogue.with_vae,
+    )  # fmt: skip
     with drawer as engine, closing(downloads):
         try:
             engine.styles()
@@ -221,6 +225,25 @@ def _option(spec: FieldSpec) -> Any:
 draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)
 draw.__annotations__ = {name: p.annotation for name, p in draw_signature().parameters.items()}
 app.command()(draw)
+
+
+@app.command(name="preprocess")
+def make_control(
+    picture: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="PNG, JPEG or WebP.")],
+    name: Annotated[str, typer.Argument(help="One of " + ", ".join(PREPROCESSORS) + ".", metavar="NAME")],
+    out: Annotated[Path, typer.Option(help="PNG to write.")] = Path("control.png"),
+    seed: Annotated[int, typer.Option(help="Decides what the shuffle leaves to chance.")] = 0,
+    download: Annotated[bool, typer.Option("--download", help="Fetch weights that are missing.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
+) -> None:
+    """Make what a ControlNet reads out of a picture, to be looked at before it is drawn with."""
+    if out.exists() and not overwrite:
+        raise typer.BadParameter(f"{out} exists already; --overwrite replaces it.", param_hint="--out")
+    try:
+        preprocess(upright(open_picture(picture)), name, seed=seed, download=download).save(out, format="PNG")
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(str(out))
 
 
 @app.command()

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from adapters import LoraFolder
+from adapters import ControlNetFolder, LoraFolder
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
 from engine.failure import saving_failed
@@ -26,8 +26,9 @@ from engine.wordbook import styles_in
 from engine.worker import Worker
 from gallery import Gallery
 from models import Parts, load, with_vae
-from pipelines import to_images
+from pipelines import Folders, to_images
 from pipelines.counted import Counted, counted
+from pipelines.materials import Pictures
 from pipelines.prompt import Style, Wildcards
 from pipelines.recipe import Recipe
 from pipelines.texts import worded
@@ -38,7 +39,8 @@ class Engine:
 
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
-    ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does.
+    ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does,
+    ``controlnets`` those that a recipe may name; ``pictures`` those it may name, the gallery's if not given.
     ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111;
     ``vaes`` gives a model another VAE by its name.
     """
@@ -51,6 +53,8 @@ class Engine:
         rows: int | None = None,
         wildcards: Wildcards | None = None,
         loras: LoraFolder | None = None,
+        controlnets: ControlNetFolder | None = None,
+        pictures: Pictures | None = None,
         styles: Path | None = None,
         vaes: Callable[[Parts, str], Parts] = with_vae,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
@@ -70,7 +74,10 @@ class Engine:
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._closed = False
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
-        self._shelf = Shelf(models, models_kept, self._nudge, loras, lambda: self._worker.drawing(), vaes)
+        if pictures is None:
+            pictures = gallery.inputs if gallery is not None else {}
+        folders = Folders(loras, controlnets, pictures)
+        self._shelf = Shelf(models, models_kept, self._nudge, folders, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
         )

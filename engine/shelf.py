@@ -8,19 +8,19 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import torch
 
-from adapters import Lora, LoraFolder
 from models import Context, ModelError, Parts, with_vae
-from pipelines import check, text_to_image
+from pipelines import Folders, check, text_to_image
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import EncodeText, Pipeline
 
-LORAS_KEPT = 16  # of one model
+NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
@@ -34,14 +34,13 @@ class Loaded:
     def __init__(
         self,
         parts: Parts,
-        loras: LoraFolder | None = None,
+        folders: Folders = NO_FOLDERS,
         vaes: Callable[[Parts, str], Parts] = with_vae,
     ) -> None:
         self.parts = parts
         self._vaes = vaes
         self._with_vae: OrderedDict[str, Parts] = OrderedDict()
-        self._folder = loras
-        self._loras: OrderedDict[str, Lora] = OrderedDict()
+        self._materials = folders.of(parts)
         self._tokenizing = threading.Lock()
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
@@ -51,13 +50,15 @@ class Loaded:
 
     def check(self, recipe: Recipe) -> None:
         """Raises ``RecipeError`` for what this model cannot draw."""
+        self._bring(recipe)
         with self._tokenizing:
-            check(recipe, self.parts_of(recipe), self._find)
+            check(recipe, self.parts_of(recipe), self._materials)
 
     def pipeline(self, recipe: Recipe) -> Pipeline:
         """Its generator of requests. Raises ``RecipeError``."""
+        self._bring(recipe)
         with self._tokenizing:
-            return text_to_image(recipe, self.parts_of(recipe), self._find)
+            return text_to_image(recipe, self.parts_of(recipe), self._materials)
 
     def parts_of(self, recipe: Recipe) -> Parts:
         """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""
@@ -73,16 +74,12 @@ class Loaded:
         self._with_vae.move_to_end(recipe.vae)
         return self._with_vae[recipe.vae]
 
-    def _find(self, name: str) -> Lora:
-        """That LoRA, read once while it is among the last that were wanted."""
-        if self._folder is None:
-            raise ModelError(f"got the LoRA {name[:60]!r}; allowed: none, as there is no folder of them.")
-        if name not in self._loras:
-            self._loras[name] = self._folder.load(name, self.parts)
-            while len(self._loras) > LORAS_KEPT:
-                self._loras.popitem(last=False)
-        self._loras.move_to_end(name)
-        return self._loras[name]
+    def _bring(self, recipe: Recipe) -> None:
+        """Read its ControlNets, which are large, before the lock is taken; what is wrong is said later."""
+        if self._materials.controlnet is not None:
+            with suppress(ValueError):
+                for control in recipe.controls:
+                    self._materials.controlnet(control.net)
 
     def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
         """How long ``text`` is to this model."""
@@ -116,12 +113,12 @@ class Shelf:
         load: Callable[[str], Parts],
         room: int,
         ready: Callable[[], None],
-        loras: LoraFolder | None = None,
+        folders: Folders = NO_FOLDERS,
         in_use: Callable[[], Collection[str]] = tuple,
         vaes: Callable[[Parts, str], Parts] = with_vae,
     ) -> None:
         self._load = load
-        self._loras = loras
+        self._folders = folders
         self._room = room
         self._ready = ready
         self._in_use = in_use
@@ -177,7 +174,7 @@ class Shelf:
         if self._dropped:
             self._dropped = False
             gc.collect()  # networks are in cycles, and their memory is wanted now
-        return Loaded(self._load(name), self._loras, self._vaes)
+        return Loaded(self._load(name), self._folders, self._vaes)
 
     def _make_room(self, name: str, coming: int = 0) -> None:
         keep = {name, *self._in_use()}

@@ -6,12 +6,14 @@ queues or widgets.
 
 from gallery.entry import Entry
 from gallery.gallery import Gallery
+from gallery.inputs import Inputs, sha256_of
 from gallery.metadata import MetadataError, Restored, read_recipe, restore, save_picture
 from gallery.pictures import PictureError, open_picture
 
 __all__ = [
     "Entry",
     "Gallery",
+    "Inputs",
     "MetadataError",
     "PictureError",
     "Restored",
@@ -19,4 +21,5 @@ __all__ = [
     "read_recipe",
     "restore",
     "save_picture",
+    "sha256_of",
 ]

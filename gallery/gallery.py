@@ -18,6 +18,7 @@ from PIL import Image
 from gallery import files
 from gallery.entry import Entry
 from gallery.index import Index, IndexDamaged, Row, remove_files, searchable
+from gallery.inputs import Inputs
 from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
 from gallery.pictures import PictureError, open_picture
 from pipelines.recipe import Recipe, RecipeError
@@ -28,7 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class Gallery:
-    """Pictures below ``folder``: ``pictures/`` (the truth), ``thumbnails/`` and ``index.sqlite`` (caches)."""
+    """Pictures below ``folder``: ``pictures/`` (the truth), ``thumbnails/`` and ``index.sqlite`` (caches).
+
+    ``inputs/`` are the pictures that their recipes were made with.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder).absolute()
@@ -39,6 +43,7 @@ class Gallery:
         for needed in (self.pictures, self.thumbnails):
             needed.mkdir(parents=True, exist_ok=True)
         files.sweep(self.pictures)
+        self.inputs = Inputs(self.folder / "inputs")
         try:
             self._index = Index(self._file)
         except IndexDamaged as damage:

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from pipelines.recipe import Recipe
+from pipelines.recipe import BALANCES, Control, Recipe
 
 # The names that web UI uses. A sampler or schedule without one is written under its own name.
 SAMPLER_NAMES = {
@@ -44,6 +44,7 @@ SCHEDULE_NAMES = {
     "polyexponential": "Polyexponential",
 }
 
+RESIZE_NAMES = {"stretch": "Just Resize", "crop": "Crop and Resize", "fit": "Resize and Fill"}
 _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "Steps": ("steps", int),
     "CFG scale": ("guidance", float),
@@ -91,12 +92,28 @@ def write(recipe: Recipe) -> str:
         value = getattr(recipe, _NUMBERS[key][0])
         if value is not None:
             pairs.append((key, repr(value)))
+    pairs += [(f"ControlNet {k}", _control(control)) for k, control in enumerate(recipe.controls)]
     pairs.append(("Version", "Atelier"))
     lines = [prompt]
     if negative:
         lines.append(f"{_NEGATIVE} {negative}")
     lines.append(", ".join(f"{key}: {_quote(str(value))}" for key, value in pairs))
     return "\n".join(lines)
+
+
+def _control(control: Control) -> str:
+    """As the ControlNet extension writes it; the picture is named by ours alone."""
+    values = {
+        "Module": "none",  # the picture is what a preprocessor made
+        "Model": control.net,
+        "Weight": f"{control.weight:g}",
+        "Resize Mode": RESIZE_NAMES[control.resize],
+        "Guidance Start": f"{control.start:g}",
+        "Guidance End": f"{control.end:g}",
+        "Control Mode": BALANCES[control.balance].label,
+        "Picture": control.picture,
+    }
+    return ", ".join(f"{key}: {value}" for key, value in values.items())
 
 
 def read(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:

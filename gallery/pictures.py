@@ -17,7 +17,7 @@ class PictureError(ValueError):
     """A file is not a picture we open. The message says what it is and what is allowed."""
 
 
-def open_picture(file: str | Path) -> Image.Image:
+def open_picture(file: str | Path, most_bytes: int = MAX_BYTES) -> Image.Image:
     """Decode the first frame of ``file`` (PNG, JPEG or WebP; at most 20 MB and 16.8 megapixels).
 
     The result is loaded and detached from the file; its ``info`` holds the text chunks.
@@ -28,8 +28,8 @@ def open_picture(file: str | Path) -> Image.Image:
         size = path.stat().st_size
     except OSError:
         raise PictureError("Picture: the file is no longer there.") from None
-    if size > MAX_BYTES:
-        raise PictureError(f"Picture: {size / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are allowed.")
+    if size > most_bytes:
+        raise PictureError(f"Picture: {size / 1e6:.0f} MB; at most {most_bytes / 1e6:.0f} MB are allowed.")
     try:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:

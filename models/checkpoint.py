@@ -23,14 +23,17 @@ PREFIXES = {
     "vae": ("first_stage_model.", "vae."),
     "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
     "text_encoder_2": ("conditioner.embedders.1.",),
+    "controlnet": ("control_model.",),
 }
 NAMES = {
     "unet": "U-Net",
     "vae": "VAE",
     "text_encoder": "text encoder",
     "text_encoder_2": "second text encoder",
+    "controlnet": "ControlNet",
 }
 OF_VAE = ("encoder.", "decoder.", "quant_conv.", "post_quant_conv.")
+SIZES = {"label_emb.0.0": "add_embedding.linear_1", "label_emb.0.2": "add_embedding.linear_2"}  # SDXL's
 NOT_WEIGHTS = ("embeddings.position_ids", "logit_scale")  # counted, or CLIP's business with pictures
 
 
@@ -95,6 +98,21 @@ def _unet(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
     return convert_ldm_unet_checkpoint(named, dict(network.config))
 
 
+def _controlnet(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """Diffusers' converter forgets what SDXL is told beside text and time."""
+    from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
+
+    if any(name.startswith("controlnet_cond_embedding.") for name in tensors):  # diffusers' names already
+        return tensors
+    sizes = {
+        name.replace(place, SIZES[place]): tensor
+        for name, tensor in tensors.items()
+        for place in SIZES
+        if name.startswith(place)
+    }
+    return convert_controlnet_checkpoint(tensors, dict(network.config)) | sizes
+
+
 def _vae(tensors: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
@@ -128,5 +146,10 @@ CONVERTERS: dict[str, Callable[[dict[str, Tensor], Any], dict[str, Tensor]]] = {
     "vae": _vae,
     "text_encoder": partial(_text, place="cond_stage_model."),
     "text_encoder_2": partial(_text, place="conditioner.embedders.1."),
+    "controlnet": _controlnet,
 }
-ONE_TO_ONE = ("unet", "vae")  # as many names with LDM as with diffusers; more would be dropped unsaid
+ONE_TO_ONE = (
+    "unet",
+    "vae",
+    "controlnet",
+)  # as many names with LDM as with diffusers; more would be dropped unsaid

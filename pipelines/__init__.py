@@ -1,8 +1,10 @@
 """The story of one picture: a recipe, and the generator of requests that makes it."""
 
+from pipelines.control import Control
 from pipelines.draw import answer, draw, to_images
+from pipelines.materials import Folders, Materials
 from pipelines.recipe import Recipe, RecipeError, random_seed
 from pipelines.text_to_image import check, resolved, text_to_image
 
-__all__ = ["Recipe", "RecipeError", "answer", "check", "draw", "random_seed", "resolved", "text_to_image",
-           "to_images"]  # fmt: skip
+__all__ = ["Control", "Folders", "Materials", "Recipe", "RecipeError", "answer", "check", "draw",
+           "random_seed", "resolved", "text_to_image", "to_images"]  # fmt: skip

@@ -2,34 +2,42 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from adapters import LoraFolder, attached
+from adapters import ControlNetFolder, LoraFolder, attached, hinted
 from adapters.lora import networks_of
 from models import Context, ModelError, Parts, with_vae
+from pipelines.materials import Folders, Pictures
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
 
 
-def draw(recipe: Recipe, parts: Parts, loras: LoraFolder | None = None) -> list[Image.Image]:
-    """The ``recipe.count`` pictures of ``recipe`` by the model given, its LoRAs from the folder given.
+def draw(
+    recipe: Recipe,
+    parts: Parts,
+    loras: LoraFolder | None = None,
+    *,
+    controlnets: ControlNetFolder | None = None,
+    pictures: Pictures = MappingProxyType({}),
+) -> list[Image.Image]:
+    """The ``recipe.count`` pictures of ``recipe`` by the model given, its adapters from the folders given.
 
-    A VAE of the recipe is a path here. Raises ``RecipeError``.
+    ``pictures`` are those that it follows, by the names that it has for them; a VAE of the recipe is a path
+    here. Raises ``RecipeError``.
     """
     if recipe.vae:
         try:
             parts = with_vae(parts, recipe.vae)
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
-    find = None if loras is None else partial(loras.load, parts=parts)
-    pipeline = text_to_image(recipe, parts, find)
+    pipeline = text_to_image(recipe, parts, Folders(loras, controlnets, pictures).of(parts))
     reply: Any = None
     while True:
         try:
@@ -76,8 +84,9 @@ def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
 def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each, from a single call of the network."""
     each = [ask for ask in asks for _ in range(len(ask.x))]
-    weak = any(ask.network == "weak" for ask in asks)  # all or none; LoRAs were not made for it
-    with attached(parts.unet, "unet", [() if weak else ask.loras for ask in each]):
+    weak = any(ask.network == "weak" for ask in asks)  # all or none; adapters were not made for it
+    loras, hints = [() if weak else ask.loras for ask in each], [() if weak else ask.hints for ask in each]
+    with attached(parts.unet, "unet", loras), hinted(parts.unet, hints):
         x0 = parts.denoise(
             torch.cat([ask.x for ask in asks]),
             [ask.level for ask in each],

@@ -24,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from pipelines.control import BALANCES, RESIZES, Control
 from pipelines.prompt import cut, parts, without_asides
 from schedulers import (
     GUIDANCE,
@@ -50,10 +51,11 @@ OF_MODEL = (
     "width",
     "height",
 )  # a model may have its own defaults
-NOT_CHOSEN = {  # field -> what is allowed: the fields that nobody fills in
+NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form is for
     "version": "1 (this studio reads no other)",
     "levels": "pairs (alpha, sigma) of numbers, or none",
     "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
+    "controls": "a list of at most 4 ControlNets, each with its picture",
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -73,6 +75,8 @@ CHOICES: dict[str, Mapping[str, Choice]] = {
     "sampler": SAMPLERS,
     "schedule": SCHEDULES,
     "guidance_rule": GUIDANCE,
+    "resize": RESIZES,
+    "balance": BALANCES,
 }
 
 
@@ -197,6 +201,10 @@ class Recipe(BaseModel):
         title="Count",
         description="How many pictures; picture k uses seed + k.",
         json_schema_extra={"step": 1},
+    )
+
+    controls: Annotated[tuple[Control, ...], Field(max_length=4), BeforeValidator(_frozen)] = Field(
+        (), title="ControlNets", description="Pictures that the drawing follows, each by a ControlNet."
     )
 
     levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
@@ -362,6 +370,7 @@ class FieldSpec:
             return "one of " + ", ".join(choice.name for choice in self.choices)
         if self.type is str:
             least = f"{self.min_length} to" if self.min_length else "at most"
+            least = "exactly" if self.min_length == self.max_length else least
             return f"text of {least} {self.max_length} characters"
         kind = "a whole number" if self.type is int else "a number"
         several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
@@ -374,9 +383,14 @@ def fields() -> list[FieldSpec]:
     return [_spec(name) for name in Recipe.model_fields if name not in NOT_CHOSEN]
 
 
+def control_fields() -> list[FieldSpec]:
+    """Every field of a ControlNet of the recipe."""
+    return [_spec(name, Control) for name in Control.model_fields]
+
+
 @cache
-def _spec(name: str) -> FieldSpec:
-    schema = Recipe.model_json_schema()["properties"][name]
+def _spec(name: str, of: type[BaseModel] = Recipe) -> FieldSpec:
+    schema = of.model_json_schema()["properties"][name]
     optional = "anyOf" in schema
     bounds = schema["anyOf"][0] if optional else schema
     return FieldSpec(
@@ -384,7 +398,7 @@ def _spec(name: str) -> FieldSpec:
         label=schema["title"],
         help=schema["description"],
         type={"string": str, "integer": int, "number": float}[bounds["type"]],
-        default=schema["default"],
+        default=schema.get("default"),
         optional=optional,
         minimum=bounds.get("minimum", bounds.get("exclusiveMinimum")),
         maximum=bounds.get("maximum"),
@@ -406,6 +420,8 @@ def _sentence(error: ErrorDetails) -> str:
     """One sentence for a person: the field's label, what was got, what is allowed."""
     name = str(error["loc"][0]) if error["loc"] else ""
     ours = error["type"] == "value_error"  # it says what was got and what is allowed
+    if name == "controls" and len(error["loc"]) > 2:
+        return _of_control(error, ours)
     if name in NOT_CHOSEN and not ours:
         return (
             f"{Recipe.model_fields[name].title}: got {_short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
@@ -418,6 +434,19 @@ def _sentence(error: ErrorDetails) -> str:
         return f"{Recipe.model_fields[name].title}: {error['msg'].removeprefix('Value error, ')}"
     spec = _spec(name)
     return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
+
+
+def _of_control(error: ErrorDetails, ours: bool) -> str:
+    _, number, name, *_ = error["loc"]
+    which = f"ControlNet {int(number) + 1}"
+    if name not in Control.model_fields:
+        allowed = ", ".join(Control.model_fields)
+        return f"{which}: got the unknown setting {_short(name)}; allowed: {allowed}."
+    spec = _spec(str(name), Control)
+    if ours:
+        return f"{which}, {spec.label}: {error['msg'].removeprefix('Value error, ')}"
+    got = "nothing" if error["type"] == "missing" else _short(error["input"])
+    return f"{which}, {spec.label}: got {got}; allowed: {spec.allowed}."
 
 
 def _short(value: object) -> str:

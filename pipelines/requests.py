@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from adapters import Uses
+from adapters import Hints, Uses
 from models import Context
 from schedulers.level import Level
 from schedulers.network import Network
@@ -40,6 +40,7 @@ class Denoise:
     context: Context
     network: Network = "whole"
     loras: Uses = ()
+    hints: Hints = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,16 +19,22 @@ class Steps:
     def over(self, step: int, asked: int, level: Level) -> bool:
         """Whether step ``step`` (from 1) has ended when an ask at ``level`` comes after ``asked`` others.
 
-        Every ask of a step is in it, however many it takes; samplers that choose their own steps are in the
-        one whose noise they are at.
+        Step 0 is before them all. Every ask of a step is in it, however many it takes; samplers that choose
+        their own steps are in the one whose noise they are at.
         """
         if step >= len(self.levels) - 1:
             return False
+        if step == 0:
+            return True
         if self.sampler.alone:
             return level.ve_sigma <= self.levels[step].ve_sigma
         if step not in self._asks:
             self._asks[step] = evaluations(self.sampler, self.levels[: step + 1])
         return asked >= self._asks[step]
+
+    def within(self, first: int, last: int, asked: int, level: Level) -> bool:
+        """Whether such an ask is in one of the steps from ``first`` to ``last``."""
+        return self.over(first - 1, asked, level) and not self.over(last, asked, level)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,18 +1,21 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from math import hypot
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from adapters import Uses
+from adapters import Hints, Uses
 from models import Context, Parts
+from pipelines.hints import Followed, followed, hints_at
+from pipelines.materials import Find, Materials
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
 from pipelines.staged import Staged, Steps, staged
-from pipelines.texts import Find, Texts, check_texts, texts_of, uses_of, worded
+from pipelines.texts import Texts, check_texts, texts_of, uses_of, worded
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -26,19 +29,21 @@ from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
 from schedulers.guidance.compose import composed
 
+NOTHING = Materials()
 
-def text_to_image(recipe: Recipe, parts: Parts, find: Find | None = None) -> Pipeline:
-    """The pictures of ``recipe`` as a generator of requests, its LoRAs as ``find`` gives them.
+
+def text_to_image(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> Pipeline:
+    """The pictures of ``recipe`` as a generator of requests, with what it names of ``materials``.
 
     Raises ``RecipeError`` at once.
     """
-    check(recipe, parts, find)
-    return _tell(recipe, parts, find)
+    check(recipe, parts, materials)
+    return _tell(recipe, parts, materials)
 
 
-def check(recipe: Recipe, parts: Parts, find: Find | None = None) -> None:
+def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
     """What only the model knows: its kind, size multiple, longest texts, number of levels, companion and what
-    LoRAs fit it."""
+    LoRAs and ControlNets fit it."""
     if parts.inpainting:
         raise RecipeError(
             f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
@@ -47,7 +52,8 @@ def check(recipe: Recipe, parts: Parts, find: Find | None = None) -> None:
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    check_texts(recipe, parts, find)
+    check_texts(recipe, parts, materials.lora)
+    followed(recipe, parts, materials)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
@@ -63,7 +69,7 @@ def resolved(recipe: Recipe, parts: Parts) -> Recipe:
     return recipe.model_copy(update={"levels": tuple((level.alpha, level.sigma) for level in path)})
 
 
-def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
+def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     images = recipe.each()
     seeds = tuple(each.seed for each in images)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
@@ -72,7 +78,8 @@ def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
     texts = [texts_of(each) for each in images]
     windows: dict[Texts, tuple[Window, ...]] = {}
     for one in dict.fromkeys(texts):
-        windows[one] = yield from _windows(one, find)
+        windows[one] = yield from _windows(one, materials.lora)
+    hints = followed(recipe, parts, materials)
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
@@ -85,7 +92,9 @@ def _tell(recipe: Recipe, parts: Parts, find: Find | None) -> Pipeline:
         sampling = sampler(x[rows], levels, noise)
         told = texts[rows][0]
         steps = Steps(sampler, levels)
-        return _sample(sampling, lambda ask: composed(single(ask), told.weights), windows[told], steps, done)
+        return _sample(
+            sampling, lambda ask: composed(single(ask), told.weights), windows[told], hints, steps, done
+        )
 
     if sampler.alone or len(windows) > 1:
         each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
@@ -139,6 +148,7 @@ def _sample(
     sampling: Sampling,
     guide: Guide,
     windows: Sequence[Window],
+    hints: Sequence[Followed],
     steps: Steps,
     done: Done,
 ) -> Drawing:
@@ -155,7 +165,8 @@ def _sample(
             return end.value
         window = next(its for its in windows if not steps.over(its.last, asked, ask.level))
         now = {branch: its.at(steps, asked, ask.level) for branch, its in window.contexts.items()}
-        x0 = yield from _guide(guide(ask), now, window.loras)
+        follow = partial(hints_at, hints, steps, asked, ask.level)
+        x0 = yield from _guide(guide(ask), now, window.loras, follow)
         asked += 1
         count, of = done(asked, ask.level)
         if count > told:
@@ -163,7 +174,9 @@ def _sample(
             yield Step(count, of, x0)
 
 
-def _guide(guiding: Guiding, contexts: Mapping[str, Context], loras: Uses) -> Generator[Request, Any, Tensor]:
+def _guide(
+    guiding: Guiding, contexts: Mapping[str, Context], loras: Uses, hints: Callable[[str], Hints]
+) -> Generator[Request, Any, Tensor]:
     """Ask for the branches a rule wants, each under its context of one row; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
     while True:
@@ -172,6 +185,13 @@ def _guide(guiding: Guiding, contexts: Mapping[str, Context], loras: Uses) -> Ge
         except StopIteration as done:
             return done.value
         answers = yield tuple(
-            Denoise(e.x, e.level, contexts[e.branch.text].expand(len(e.x)), e.branch.network, loras)
+            Denoise(
+                e.x,
+                e.level,
+                contexts[e.branch.text].expand(len(e.x)),
+                e.branch.network,
+                loras,
+                hints(e.branch.text),
+            )
             for e in branches
         )

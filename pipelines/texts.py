@@ -1,12 +1,12 @@
 """What a picture is drawn from, step by step: a recipe's texts as they are encoded. Runs nothing."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from adapters import Lora, Use, Uses
 from models import Parts
+from pipelines.materials import Find
 from pipelines.prompt import Lora as LoraName
 from pipelines.prompt import (
     Stage,
@@ -26,8 +26,6 @@ from pipelines.requests import EncodeText
 from schedulers import GUIDANCE
 from schedulers.guidance.compose import text_of
 
-Find: TypeAlias = Callable[[str], Lora]
-"""The LoRA of a name; raises ``ValueError``."""
 PROMPT, NEGATIVE = "Prompt", "Negative prompt"
 MOST_CHUNKS, MOST_IN_ALL = 16, 64  # of one text; of all that one picture is drawn from
 

@@ -72,6 +72,26 @@ def ldm_unet(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
     return {UNET + _unet_name(name, group, config): tensor for name, tensor in weights.items()}
 
 
+def write_ldm_controlnet(folder: Path, file: Path, prefix: str = "control_model.") -> Path:
+    """One file of the ControlNet in ``folder`` under LDM's names; returns ``file``."""
+    config = _config(folder)
+    named = {_controlnet_name(name, config): tensor for name, tensor in _weights(folder).items()}
+    save_file({prefix + name: tensor.contiguous() for name, tensor in named.items()}, file)
+    return file
+
+
+def _controlnet_name(name: str, config: Mapping[str, Any]) -> str:
+    hint = {"conv_in": 0, "conv_out": 14} | {f"blocks.{k}": 2 * k + 2 for k in range(6)}
+    for ours, theirs in hint.items():
+        if name.startswith(f"controlnet_cond_embedding.{ours}."):
+            return f"input_hint_block.{theirs}.{name.rpartition('.')[2]}"
+    name = re.sub(r"controlnet_down_blocks\.(\d+)\.", r"zero_convs.\1.0.", name)
+    name = name.replace("controlnet_mid_block.", "middle_block_out.0.")
+    if name.startswith(("zero_convs", "middle_block_out")):
+        return name
+    return _unet_name(name, config["layers_per_block"] + 1, config)
+
+
 def _unet_name(name: str, group: int, config: Mapping[str, Any]) -> str:
     for ours, theirs in TOP.items():
         if name.startswith(f"{ours}."):

@@ -177,3 +177,19 @@ def test_the_page_secret_is_made_once_and_private(tmp_path: Path) -> None:
     first = app.page_secret(tmp_path)
     assert len(first) == 32 and app.page_secret(tmp_path) == first
     assert (tmp_path / "page-secret").stat().st_mode & 0o077 == 0
+
+
+def test_preprocess_writes_what_a_controlnet_reads(tmp_path: Path) -> None:
+    picture, out = tmp_path / "photo.jpg", tmp_path / "edges.png"
+    Image.radial_gradient("L").point(lambda value: 255 * (value > 128)).save(picture)
+    code, said = run("preprocess", str(picture), "canny", "--out", str(out))
+    assert code == 0, said
+    with Image.open(out) as made:
+        assert made.size == (256, 256) and set(made.convert("L").get_flattened_data()) == {0, 255}
+    code, said = run("preprocess", str(picture), "canny", "--out", str(out))
+    assert code == 2 and "exists already" in said
+    code, said = run("preprocess", str(picture), "depth-midas", "--out", str(tmp_path / "depth.png"))
+    assert code == 2 and "needs dpt_hybrid-midas-501f0c75.pt" in said and "493 MB" in said
+    (tmp_path / "page.png").write_text("<html>")
+    code, said = run("preprocess", str(tmp_path / "page.png"), "canny", "--out", str(tmp_path / "x.png"))
+    assert code == 2 and "not a PNG, JPEG or WebP" in said

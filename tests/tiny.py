@@ -58,6 +58,22 @@ def write_tiny(folder: Path, family: Family = "sd", in_channels: int = 4, **sche
     return folder
 
 
+def write_controlnet(folder: Path, model: Path, seed: int = 0, **config: Any) -> Path:
+    """Save a random ControlNet for the model in the folder ``model``, as if trained; returns ``folder``."""
+    guard_torchvision()
+    from diffusers import ControlNetModel, UNet2DConditionModel
+
+    torch.manual_seed(seed)
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    net = ControlNetModel.from_unet(unet)
+    net.register_to_config(**config)
+    for name, weight in net.named_parameters():  # an untrained one gives nothing: its last maps are zeros
+        if name.startswith(("controlnet_down", "controlnet_mid", "controlnet_cond_embedding.conv_out")):
+            torch.nn.init.normal_(weight, std=0.2)
+    net.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
 UNETS: dict[Family, dict[str, Any]] = {
     "sd": {
         "cross_attention_dim": 32, "attention_head_dim": 8,

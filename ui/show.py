@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Recipe, fields
+from pipelines.recipe import Control, Recipe, control_fields, fields
 
 IDLE = (
     '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
@@ -111,6 +111,8 @@ def details(entry: Entry) -> str:
     if recipe.levels is not None:
         sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
         rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
+    for number, control in enumerate(recipe.controls, 1):
+        rows.append((f"ControlNet {number}", _control(control)))
     if recipe.words is not None:
         rows[:0] = [("Prompt as drawn", recipe.words[0]), ("Negative prompt as drawn", recipe.words[1])]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
@@ -118,9 +120,16 @@ def details(entry: Entry) -> str:
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'
 
 
+def _control(control: Control) -> str:
+    """All of a ControlNet but the name of its picture, which is no word."""
+    values = control.model_dump(exclude={"picture"})
+    said = [f"{s.label} {label(s.name, values[s.name])}" for s in control_fields() if s.name in values]
+    return ", ".join([control.net, *said[1:]])
+
+
 def label(field: str, value: object) -> str:
     """A value as a person reads it: the label of a choice, a number without noise."""
-    spec = next(spec for spec in fields() if spec.name == field)
+    spec = next(spec for spec in (*fields(), *control_fields()) if spec.name == field)
     for choice in spec.choices:
         if choice.name == value:
             return choice.label

@@ -13,7 +13,7 @@ from adapters import LoraFolder, Use, attached, load_lora
 from adapters.lora import modules_of, networks_of
 from models import ModelError, Parts, load
 from models.torchvision_guard import guard_torchvision
-from pipelines import Recipe, RecipeError, draw, text_to_image
+from pipelines import Folders, Recipe, RecipeError, draw, text_to_image
 from pipelines.draw import answer
 from pipelines.requests import Decode, EncodeText, Step
 from tests.ldm import ldm_unet
@@ -81,7 +81,7 @@ def merged(parts: Parts, tiny_folder: Path, uses: list[tuple[str, float]], folde
 
 
 def latents(recipe: Recipe, parts: Parts, folder: LoraFolder | None = None) -> Tensor:
-    pipeline = text_to_image(recipe, parts, folder and (lambda name: folder.load(name, parts)))
+    pipeline = text_to_image(recipe, parts, Folders(folder).of(parts))
     reply = None
     while True:
         request = pipeline.send(reply)  # type: ignore[arg-type]
@@ -129,8 +129,8 @@ def test_it_comes_and_goes_with_the_steps(
 
 
 def test_its_text_is_encoded_with_it_while_it_is_there(tiny: Parts, folder: LoraFolder) -> None:
-    pipeline = text_to_image(RECIPE.model_copy(update={"prompt": "a cat [<lora:ink>::1]"}), tiny,
-                             lambda name: folder.load(name, tiny))  # fmt: skip
+    recipe = RECIPE.model_copy(update={"prompt": "a cat [<lora:ink>::1]"})
+    pipeline = text_to_image(recipe, tiny, Folders(folder).of(tiny))
     first = pipeline.send(None)  # type: ignore[arg-type]
     second = pipeline.send(answer(first, tiny))
     assert isinstance(first, EncodeText) and isinstance(second, EncodeText)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,15 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from adapters import ControlNetFolder
 from engine import Engine, Failed, JobFailed
 from engine.batch import NotFinite, denoise_all
 from engine.budget import RowBudget
+from gallery import sha256_of
 from models import Parts, load
-from pipelines import Recipe, draw
+from pipelines import Control, Recipe, draw
 from pipelines.requests import Denoise
 from schedulers import SAMPLERS
 from tests.engine.conftest import Network
-from tests.tiny import write_tiny
+from tests.tiny import write_controlnet, write_tiny
 
 ALONE_OR_NOT = 1  # of 255: the most that company may change a pixel in float32
 ALONE_OR_NOT_FLOAT = 2e-5  # the same for one U-Net call's x0, relative to its norm
@@ -28,7 +31,7 @@ def difference(a: Image.Image, b: Image.Image) -> int:
     return int(np.abs(np.asarray(a, dtype=int) - np.asarray(b, dtype=int)).max())
 
 
-def drawn_together(parts: Parts, recipes: list[Recipe], **settings: int) -> list[list[Image.Image]]:
+def drawn_together(parts: Parts, recipes: list[Recipe], **settings: Any) -> list[list[Image.Image]]:
     """All submitted before the engine starts, so that they surely meet."""
     engine = Engine(lambda name: parts, **settings)
     jobs = [engine.submit(recipe, user=f"user {i}") for i, recipe in enumerate(recipes)]
@@ -211,3 +214,21 @@ def test_only_the_ask_with_nan_is_refused(tiny: Parts, network: Network):
     first, second, third = denoise_all(tiny, asks, RowBudget(8))
     assert isinstance(second, NotFinite)
     assert isinstance(first, Tensor) and isinstance(third, Tensor)
+
+
+def test_controlnets_share_calls_and_pictures_do_not_notice(
+    tiny: Parts, tiny_folder: Path, network: Network, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    write_controlnet(tmp_path / "edges", tiny_folder)
+    write_controlnet(tmp_path / "blobs", tiny_folder, 1)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+    nets, pictures = ControlNetFolder(tmp_path), {sha256_of(picture): picture}
+    edges = Control(net="edges", picture=sha256_of(picture))
+    blobs = Control(net="blobs", picture=sha256_of(picture), weight=0.5, end=0.5, balance="control")
+    recipes = [a_recipe(seed=k, controls=c) for k, c in enumerate([(edges,), (), (edges, blobs), (blobs,)])]
+    alone = [draw(recipe, tiny, controlnets=nets, pictures=pictures)[0] for recipe in recipes]
+    assert difference(alone[0], draw(a_recipe(seed=0), tiny)[0]) > 10  # it steers
+    network.calls.clear()
+    drawn = drawn_together(tiny, recipes, rows=8, controlnets=nets, pictures=pictures)
+    assert network.calls == [8] * 4
+    assert [difference(a, b) <= ALONE_OR_NOT for a, [b] in zip(alone, drawn, strict=True)] == [True] * 4

@@ -98,3 +98,16 @@ def test_no_text_takes_long(unit: str) -> None:
     started = time.perf_counter()
     parameters.read((unit * 65_536)[:65_536])
     assert time.perf_counter() - started < 1.0  # linear: milliseconds; quadratic would be minutes
+
+
+def test_controlnets_are_written_as_their_extension_does_and_told_when_read() -> None:
+    control = {"net": "canny", "picture": "0" * 64, "weight": 0.8, "end": 0.5, "balance": "prompt"}
+    text = parameters.write(Recipe.read({"prompt": "cat", "controls": [control]}))
+    assert (
+        'ControlNet 0: "Module: none, Model: canny, Weight: 0.8, Resize Mode: Crop and Resize, '
+        "Guidance Start: 0, Guidance End: 0.5, Control Mode: My prompt is more important, "
+        f'Picture: {"0" * 64}"' in text
+    )
+    values, notes = parameters.read(text)
+    assert values["prompt"] == "cat" and "controls" not in values
+    assert any("ControlNet 0" in note for note in notes)

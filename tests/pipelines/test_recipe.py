@@ -168,6 +168,29 @@ def test_levels_that_cannot_be_are_refused(values: dict[str, Any], said: str) ->
         Recipe.read(values)
 
 
+CONTROL = {"net": "edges", "picture": "0" * 64}
+
+
+@pytest.mark.parametrize(("controls", "said"), [
+    ([CONTROL | {"weight": 3}], "^ControlNet 1, Control weight: got 3; allowed: a number from 0 to 2"),
+    ([CONTROL, CONTROL | {"start": 0.5, "end": 0.5}], "^ControlNet 2, Control end: got 0.5; allowed"),
+    ([CONTROL | {"mask": 1}], "^ControlNet 1: got the unknown setting 'mask'; allowed: net, picture"),
+    ([{"net": "edges"}], "^ControlNet 1, Control picture: got nothing; allowed: text of exactly 64"),
+    ([CONTROL | {"resize": "x"}], "^ControlNet 1, Resize: got 'x'; allowed: one of crop, fit, stretch"),
+    ([CONTROL] * 5, "^ControlNets: got .*; allowed: a list of at most 4 ControlNets"),
+    ("edges", "^ControlNets: got 'edges'; allowed: a list"),
+])  # fmt: skip
+def test_controls_that_cannot_be_are_refused(controls: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Recipe.read({"controls": controls})
+
+
+def test_controls_come_back() -> None:
+    recipe = Recipe.read({"controls": [CONTROL, CONTROL | {"weight": 0.5, "balance": "control"}]})
+    assert recipe.controls[1].weight == 0.5 and recipe.controls[0].resize == "crop"
+    assert Recipe.from_json(recipe.to_json()) == Recipe.read(recipe.model_dump()) == recipe
+
+
 def test_resolved_levels_are_gone_through_whatever_the_schedule_says() -> None:
     table = Table(tuple(on_path("vp", sigma) for sigma in (0.1, 1.0, 10.0)))
     levels = ((0.6, 0.8), (1.0, 0.0))

@@ -1,0 +1,83 @@
+"""The pictures that recipes are made with (control, init, mask), each once. Knows no recipes.
+
+A picture is named by the SHA-256 of its pixels: whoever has both can check one against the other, and the
+same picture given twice is one file, whatever wrote it.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from gallery import files
+from gallery.pictures import MAX_PIXELS, PictureError, open_picture
+
+_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """As recipes mean ``image``: turned as its EXIF says, 8 bits, RGB, or RGBA where it has transparency."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I"):  # 16 bits, as depth maps have them; Pillow would cut them off at 255
+        turned = Image.fromarray((np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8))
+    plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+    plain.info.clear()  # of texts, profiles and places
+    return plain
+
+
+def sha256_of(image: Image.Image) -> str:
+    """The name of a picture in recipes: 64 hex digits that its size and its ``upright`` pixels decide."""
+    pixels = upright(image)
+    return hashlib.sha256(
+        f"{pixels.mode} {pixels.width}x{pixels.height}\n".encode() + pixels.tobytes()
+    ).hexdigest()
+
+
+class Inputs(Mapping[str, Image.Image]):
+    """Pictures below ``folder`` by their ``sha256_of``. Safe to use from several threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        files.sweep(folder)
+
+    def add(self, picture: Image.Image | str | Path) -> str:
+        """Keep a picture, or the picture in a file from anybody; returns its name.
+
+        Raises ``PictureError`` for what is no picture or too large, and OSError where it cannot be written.
+        """
+        image = picture if isinstance(picture, Image.Image) else open_picture(picture)
+        if image.width * image.height > MAX_PIXELS:
+            allowed = f"at most {MAX_PIXELS / 1e6:.1f} megapixels"
+            raise PictureError(f"Picture: {image.width} x {image.height} pixels; {allowed} are allowed.")
+        image = upright(image)
+        name = sha256_of(image)
+        path = self._path(name)
+        if not path.is_file():
+            buffer = BytesIO()
+            image.save(buffer, format="PNG")
+            path.parent.mkdir(exist_ok=True)
+            files.write_durably(path, buffer.getvalue())
+        return name
+
+    def __getitem__(self, name: str) -> Image.Image:
+        """Raises ``KeyError`` where it is not kept, ``PictureError`` where its file is not what it was."""
+        if not _NAME.fullmatch(name) or not (path := self._path(name)).is_file():
+            raise KeyError(name)
+        image = open_picture(path, most_bytes=path.stat().st_size)  # ours: its pixels are limited
+        if sha256_of(image) != name:
+            raise PictureError(f"Picture: the file of {name[:12]}… was changed.")
+        return image
+
+    def __iter__(self) -> Iterator[str]:
+        return (file.stem for file in sorted(self._folder.glob("??/*.png")) if _NAME.fullmatch(file.stem))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:2] / f"{name}.png"
