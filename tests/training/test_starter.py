@@ -18,9 +18,10 @@ from training.starter.codes import to_tensor
 from training.starter.evaluation import _related, cases, interval
 from training.starter.export import export
 from training.starter.judge import Seen, _objects, background_colour, grid_of, match_glyphs
+from training.starter.pointing import point
 from training.starter.questions import QUESTIONS, answers
 from training.starter.text import build_tokenizer, captions
-from training.starter.unet import SCHEDULER
+from training.starter.unet import SCHEDULER, build_unet
 
 
 def test_the_tokenizer_knows_its_words_whole_and_any_bytes_at_all(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: P
         assert all(torch.equal(p, learnt[name]) for name, p in shipped.named_parameters())
     theirs.set_progress_bar_config(disable=True)
     assert isinstance(theirs.scheduler, DDIMScheduler)
-    noise = torch.randn((8, 16, 16), generator=torch.Generator().manual_seed(3))[None]
+    noise = torch.randn((32, 8, 8), generator=torch.Generator().manual_seed(3))[None]
     reference = theirs(
         "a cat", num_inference_steps=3, guidance_scale=4.0, latents=noise, output_type="np"
     ).images[0]
@@ -151,3 +152,17 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
         and "25.5 dB" in text
         and "| vae | 10 | 0.50 |" in text
     )
+
+
+def test_attention_begins_at_its_own_patch(tmp_path: Path) -> None:
+    shop = workshop(CONFIG, [f"folder={tmp_path}", "text.steps=2", "text.batch=4", "latents.scenes=64"])
+    encoder, cache = shop.text(), shop.cache()
+    torch.manual_seed(0)
+    unet = build_unet()
+    before = {name: value.clone() for name, value in unet.state_dict().items()}
+    assert point(unet, encoder, cache, SCHEDULER.alphas_cumprod, 0) > 10 / 77  # by chance 1 / 77
+    changed = {name for name, value in unet.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all(name.endswith(("attn2.to_q.weight", "attn2.to_k.weight")) for name in changed)
+    assert all(name.startswith("up_blocks.2") for name in changed)
+    for name in changed:  # the first of three heads
+        assert torch.equal(unet.state_dict()[name][64:], before[name][64:])

@@ -25,8 +25,8 @@ from training.data.vocabulary import (
 )
 
 SIDE = 128  # pixels of a scene's edge
-CELL = 8  # pixels of a latent's edge. Objects stand on this grid and have sides of whole cells, so that one
-# glyph at one size is one pattern of latents wherever it stands: a small network learns it many times sooner
+CELL = 8  # pixels. Objects stand on this grid and have sides of whole cells, so that one glyph at one size is
+# one pattern of latents wherever it stands: a small network learns it many times sooner
 MEDIA = ("a drawing of", "a picture of", "an illustration of", "an emoji of", "a photo of", "an image of")
 PRAISE = (", high quality", ", cute", ", beautiful", ", detailed", ", simple", ", flat illustration")
 
@@ -106,8 +106,8 @@ def _background(rng: np.random.Generator, things: tuple[int, ...]) -> Background
     return Background(settings[rng.integers(len(settings))])
 
 
-# Where the corners of objects may stand, in cells. Nearly all leave the remainder 1 when divided by 4, so
-# that a glyph at one size looks the same to the U-Net's levels of stride 1, 2 and 4 wherever it stands.
+# Where the corners of objects may stand, in cells. All leave the remainder 1 when divided by 2, most by 4:
+# latents are two cells wide, and a glyph at one size looks the same to them and to the U-Net's next level.
 CENTRES = {40: (5, 5), 72: (3, 3), 104: (1, 1)}  # of single objects, by their sides
 AWAY = {40: (1, 5, 9), 72: (1, 5), 104: (1,)}
 GROUPS = {

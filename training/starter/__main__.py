@@ -22,9 +22,10 @@ from training.starter.card import history, spent, write_card
 from training.starter.evaluation import evaluate
 from training.starter.export import export
 from training.starter.judge import JudgeNet, JudgeTask
+from training.starter.pointing import point
 from training.starter.table import fit
 from training.starter.text import TextTask, build_encoder, build_tokenizer, captions
-from training.starter.unet import UnetTask, build_unet
+from training.starter.unet import SCHEDULER, UnetTask, build_unet
 from training.starter.vae import VaeTask, build_vae
 
 CONFIG = Path(__file__).with_name("starter.toml")
@@ -77,12 +78,14 @@ class Workshop:
         encoder = self.text()
         set_seed(self.seed)
         learnt = self._start("unet")
-        unet = (
-            UNet2DConditionModel.from_pretrained(learnt, torch_dtype=torch.float32)
-            if learnt
-            else build_unet()
-        )
-        task = UnetTask(self.cache(), unet, encoder, self.words(), self.seed, self.config["unet"]["batch"])
+        cache = self.cache()
+        if learnt:
+            unet = UNet2DConditionModel.from_pretrained(learnt, torch_dtype=torch.float32)
+        else:
+            unet = build_unet()
+            if not (self.folder / "unet").exists():  # a run that goes on has its own by now
+                point(unet, encoder, cache, SCHEDULER.alphas_cumprod, self.seed)
+        task = UnetTask(cache, unet, encoder, self.words(), self.seed, self.config["unet"]["batch"])
         self._train("unet", task)
         return task
 

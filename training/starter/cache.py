@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from training.data.scenes import SIDE, caption, describe, expected, render
-from training.starter.codes import codes, to_tensor
+from training.starter.codes import CHANNELS, PIXELS, codes, to_tensor
 from training.starter.questions import asked
 
 CAPTIONS_EACH = 2  # captions cached with each scene
@@ -33,7 +33,12 @@ class Cache:
 
 def build_cache(tokenizer: CLIPTokenizer, count: int, seed: int, file: Path) -> Cache:
     """Render and code ``count`` scenes once; kept in ``file`` (safetensors) for later runs."""
-    made_from = {"scenes": str(count), "seed": str(seed), "tokens": str(len(tokenizer)), "expected": "yes"}
+    made_from = {
+        "scenes": str(count),
+        "seed": str(seed),
+        "tokens": str(len(tokenizer)),
+        "codes": f"{CHANNELS} of {PIXELS}",
+    }
     if file.exists():
         with safe_open(str(file), "pt") as saved:
             if saved.metadata() == made_from:

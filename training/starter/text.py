@@ -18,17 +18,15 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from training.data.glyphs import sized
-from training.data.scenes import CELL, SIDE, caption, describe
+from training.data.scenes import caption, describe
 from training.data.vocabulary import THINGS
 from training.starter.cache import LENGTH, Cache
-from training.starter.codes import CHANNELS, Codes, codes, to_grid, to_tensor
+from training.starter.codes import CHANNELS, EDGE, Codes, codes, to_grid, to_tensor
 from training.starter.questions import QUESTIONS
 
 WIDTH = 256
 GLYPH = 72  # pixels of an object that the heads must know the look of
-PATCH = 2  # codes along the edge of a patch of the scene
-EDGE = SIDE // CELL // PATCH  # patches along the edge of a scene
-PATCHES = EDGE**2
+PATCHES = EDGE**2  # of a scene, a place of the latents each
 LOOKS_WEIGHT = 4.0
 START, END = "<|startoftext|>", "<|endoftext|>"
 
@@ -111,7 +109,7 @@ class Reader(nn.Module):
         self.register_buffer("glyphs", glyph_codes(codes), persistent=False)  # (THINGS + 1, G)
         self.glyphs: Tensor
         self.objects = nn.Linear(WIDTH, 2 * self.glyphs.shape[1])
-        self.scene = nn.Linear(WIDTH, CHANNELS * PATCH**2)
+        self.scene = nn.Linear(WIDTH, CHANNELS)
         self.place = nn.Linear(WIDTH, 2 * EDGE)
 
     def forward(self, tokens: Tensor, where: Tensor, truth: Tensor, codes: Tensor) -> dict[str, Tensor]:
@@ -127,7 +125,7 @@ class Reader(nn.Module):
             right.append(((row.argmax(-1) == goal) | (goal < 0)).float())
         looks = self.glyphs[truth[:, :2]].flatten(1)[:, None]  # (B, 1, 2 G): first and second object
         objects = (self.objects(asked).float() - looks).square().mean()
-        patches = nn.functional.pixel_unshuffle(codes, PATCH).flatten(2).mT  # (B, PATCHES, C P P)
+        patches = codes.flatten(2).mT  # (B, PATCHES, C)
         scene = (self.scene(states[:, -PATCHES:]).float() - patches).square().mean()
         place = self._places(states[:, -PATCHES:])
         loss = torch.stack(losses).sum() + LOOKS_WEIGHT * (objects + scene) + place
@@ -179,7 +177,6 @@ class TextTask:
         """What the last states expect of twelve captions, above the scenes to expect."""
         device = next(self.module.parameters()).device
         states = self.module.encoder(self.cache.tokens[:12, 0].to(device)).last_hidden_state
-        patches = self.module.scene(states[:, -PATCHES:]).float().mT  # (12, C P P, PATCHES)
-        seen = nn.functional.pixel_shuffle(patches.unflatten(2, (EDGE, EDGE)), PATCH)
-        both = torch.cat([seen, self.cache.expected[:12].to(device).float()])
+        patches = self.module.scene(states[:, -PATCHES:]).float().mT  # (12, C, PATCHES)
+        both = torch.cat([patches.unflatten(2, (EDGE, EDGE)), self.cache.expected[:12].to(device).float()])
         return to_grid(codes(self.seed).decode(both), 12)

@@ -12,9 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from training.data.scenes import CELL, SIDE, scene_at
+from training.data.scenes import scene_at
 from training.starter.cache import LENGTH, Cache
-from training.starter.codes import CHANNELS, codes, to_grid
+from training.starter.codes import CHANNELS, EDGE, codes, to_grid
 from training.starter.text import WIDTH
 
 DROP_CAPTION = 0.1
@@ -35,20 +35,22 @@ SCHEDULER = DDIMScheduler(
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Four levels, 16 x 16 to 2 x 2: the last one sees the whole picture at once and can lay out a glyph."""
+    """Three levels, 8 x 8 to 2 x 2. The first has a place for each patch that the encoder's last states tell
+    of, and attention there; the last sees the whole picture at once.
+    """
     return UNet2DConditionModel(
-        sample_size=SIDE // CELL,
+        sample_size=EDGE,
         in_channels=CHANNELS,
         out_channels=CHANNELS,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        block_out_channels=(96, 192, 256, 288),
+        down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(192, 256, 256),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
         addition_embed_type="text",  # the whole caption, pooled, beside the timestep in every block
         addition_embed_type_num_heads=4,
         resnet_time_scale_shift="scale_shift",  # and it scales as well as shifts
-        attention_head_dim=(2, 3, 4, 4),  # pyright: ignore[reportArgumentType]  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
+        attention_head_dim=(3, 4, 4),  # pyright: ignore[reportArgumentType]  # numbers of heads: diffusers keeps SD 1.5's historical misnomer
     )
 
 
@@ -114,7 +116,7 @@ class UnetTask:
         scheduler.set_timesteps(25)
         count = len(self.shown)
         x = torch.stack([
-            torch.randn(CHANNELS, SIDE // CELL, SIDE // CELL, generator=torch.Generator().manual_seed(k))
+            torch.randn(CHANNELS, EDGE, EDGE, generator=torch.Generator().manual_seed(k))
             for k in range(count)
         ]).to(device)  # fmt: skip
         context = self.module.encoder(self._tokens([*self.shown, *[""] * count]).to(device)).last_hidden_state

@@ -1,4 +1,4 @@
-"""The starter's VAE: 128 x 128 RGB to 16 x 16 x 8 latents, trained on crops first and at full size last."""
+"""The starter's VAE: 128 x 128 RGB to 8 x 8 x 32 latents, trained on crops first and at full size last."""
 
 import math
 
@@ -8,8 +8,8 @@ from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from PIL import Image
 from torch import Tensor, nn
 
-from training.data.scenes import CELL, SIDE, scene_at
-from training.starter.codes import CHANNELS, Codes, codes, to_grid, to_tensor
+from training.data.scenes import SIDE, scene_at
+from training.starter.codes import CHANNELS, PIXELS, Codes, codes, to_grid, to_tensor
 
 NOISE = 0.05  # deviation; that of a code is 1 in the mean
 ENCODER_WEIGHT = 4.0
@@ -19,9 +19,9 @@ def build_vae() -> AutoencoderKL:
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
-        up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType]
-        block_out_channels=(32, 64, 128, 128),  # pyright: ignore[reportArgumentType]
+        down_block_types=("DownEncoderBlock2D",) * 5,  # pyright: ignore[reportArgumentType]
+        up_block_types=("UpDecoderBlock2D",) * 5,  # pyright: ignore[reportArgumentType]
+        block_out_channels=(32, 64, 128, 128, 128),  # pyright: ignore[reportArgumentType]
         layers_per_block=1,
         latent_channels=CHANNELS,
         norm_num_groups=8,
@@ -51,7 +51,7 @@ class VaeObjective(nn.Module):
         self.codes = codes
 
     def forward(self, pixels: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        """pixels (B, 3, H, W) in [-1, 1], noise (B, C, H/8, W/8)."""
+        """pixels (B, 3, H, W) in [-1, 1], noise (B, C, H/16, W/16)."""
         wanted = self.codes.encode(pixels)
         posterior = self.vae.encode(pixels).latent_dist  # type: ignore[union-attr]
         mean, logvar = posterior.mean.float(), posterior.logvar.float()
@@ -77,10 +77,10 @@ class VaeTask:
         pixels = np.empty((count, crop, crop, 3), np.uint8)
         for k in range(count):
             scene = scene_at(int(rng.integers(2**40)), self.seed)[1]
-            top, left = CELL * rng.integers(0, (SIDE - crop) // CELL + 1, 2)
+            top, left = PIXELS * rng.integers(0, (SIDE - crop) // PIXELS + 1, 2)
             pixels[k] = scene[top : top + crop, left : left + crop]
         generator = torch.Generator().manual_seed(int(rng.integers(2**40)))
-        noise = torch.randn(count, CHANNELS, crop // 8, crop // 8, generator=generator)
+        noise = torch.randn(count, CHANNELS, crop // PIXELS, crop // PIXELS, generator=generator)
         return to_tensor(pixels), noise
 
     def sample(self) -> Image.Image:
