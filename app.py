@@ -39,6 +39,21 @@ from pipelines.recipe import OF_MODEL, FieldSpec, fields
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
 
 Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
+Models = Annotated[
+    list[Path] | None,
+    typer.Option(
+        exists=True,
+        file_okay=False,
+        help="Folder of models, as of another studio; only read. May be repeated.",
+    ),
+]
+Manage = Annotated[
+    bool | None,
+    typer.Option(
+        "--manage/--no-manage",
+        help="Let the page open model folders and download; if not given, only off the network.",
+    ),
+]
 HERE = Path("studio")
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
@@ -53,21 +68,8 @@ def serve(
     port: Annotated[int, typer.Option(envvar="GRADIO_SERVER_PORT", help="Port to listen on.")] = 7860,
     share: Annotated[bool, typer.Option(help="Ask Gradio for a public address.")] = False,
     home: Home = HERE,
-    models: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True,
-            file_okay=False,
-            help="Folder of models, as of another studio; only read. Repeat for several.",
-        ),
-    ] = None,
-    manage: Annotated[
-        bool | None,
-        typer.Option(
-            "--manage/--no-manage",
-            help="Let the page open model folders and download; if not given, only off the network.",
-        ),
-    ] = None,
+    models: Models = None,
+    manage: Manage = None,
 ) -> None:
     """Serve the page (when no other command is given)."""
     if context.invoked_subcommand is not None:

@@ -86,7 +86,7 @@ class Models:
     def _details(self) -> None:
         self._about = gr.HTML(elem_id="about")
         self._draw = gr.Button("Draw with it", variant="primary", elem_id="draw-with")
-        self._add = gr.Button("Add to the prompt", variant="primary", elem_id="add-lora")
+        self._add = gr.Button("Add to the prompt", variant="primary", elem_id="put-lora")
         self._decode = gr.Button("Use this VAE", variant="primary", elem_id="use-vae")
         self._prediction = gr.Radio(
             PREDICTIONS, label="What it predicts", value="", visible=False, elem_id="prediction"
