@@ -15,7 +15,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from adapters import PREPROCESSORS, ControlNetFolder, LoraFolder, preprocess
+from adapters import PREPROCESSORS, ControlNetFolder, EmbeddingFolder, LoraFolder, preprocess
 from engine import (
     Cancelled,
     Catalogue,
@@ -86,12 +86,13 @@ def serve(
     loras = LoraFolder(home / "loras", lambda: catalogue.files("lora"))
     nets = ControlNetFolder(home / "controlnets", lambda: catalogue.files("controlnet"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
+    words = EmbeddingFolder(home / "embeddings", lambda: catalogue.files("embedding"))
     if manage is None:
         manage = host in LOCAL and not share
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
-        catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, styles=styles,
-        vaes=catalogue.with_vae,
+        catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, embeddings=words,
+        styles=styles, vaes=catalogue.with_vae,
     )  # fmt: skip
     with drawer as engine, closing(downloads):
         try:
@@ -132,8 +133,11 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
     job: Job | None = None
     try:
         home = Path(os.environ.get("ATELIER_HOME", HERE))
-        wildcards, loras = WildcardFolder(home / "wildcards"), LoraFolder(home / "loras")
-        with Engine(wildcards=wildcards, loras=loras) as engine:
+        folders: dict[str, Any] = {
+            "wildcards": WildcardFolder(home / "wildcards"), "loras": LoraFolder(home / "loras"),
+            "embeddings": EmbeddingFolder(home / "embeddings"),
+        }  # fmt: skip
+        with Engine(**folders) as engine:
             job = engine.submit(recipe)
             follow(job, console)
             job.result()

@@ -2,14 +2,17 @@
 
 from adapters.attached import Use, Uses, attached
 from adapters.controlnet import ControlNet, Hint, Hints, hinted, load_controlnet
-from adapters.folder import ControlNetFolder, LoraFolder
+from adapters.folder import ControlNetFolder, EmbeddingFolder, LoraFolder
 from adapters.lora import Lora, load_lora
 from adapters.preprocess import PREPROCESSORS, Preprocessor, preprocess
+from adapters.textual_inversion import Embedding, Words, load_embedding, mentioned, taught
 
 __all__ = [
     "PREPROCESSORS",
     "ControlNet",
     "ControlNetFolder",
+    "Embedding",
+    "EmbeddingFolder",
     "Hint",
     "Hints",
     "Lora",
@@ -17,9 +20,13 @@ __all__ = [
     "Preprocessor",
     "Use",
     "Uses",
+    "Words",
     "attached",
     "hinted",
     "load_controlnet",
+    "load_embedding",
     "load_lora",
+    "mentioned",
     "preprocess",
+    "taught",
 ]

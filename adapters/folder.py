@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from adapters.controlnet import ControlNet, load_controlnet
 from adapters.lora import Lora, load_lora
+from adapters.textual_inversion import Embedding, load_embedding
 from models import ModelError, Parts
 
 MOST_FILES = 10_000  # that are listed
@@ -40,10 +41,10 @@ class AdapterFolder(Mapping[str, Path], Generic[Adapter]):
         files = self._files()
         if name in files:
             return files[name]
-        bare = {file.resolve() for there, file in files.items() if there.rpartition("/")[2] == name}
+        bare = {file.resolve(): file for there, file in files.items() if there.rpartition("/")[2] == name}
         if len(bare) != 1:
             raise KeyError(name)
-        return bare.pop()
+        return bare.popitem()[1]  # as it is called there: a link's target may have another name
 
     def __iter__(self) -> Iterator[str]:
         """Each file once."""
@@ -85,3 +86,10 @@ class ControlNetFolder(AdapterFolder[ControlNet]):
 
     def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
         super().__init__(folder, "ControlNet", load_controlnet, more)
+
+
+class EmbeddingFolder(AdapterFolder[Embedding]):
+    """Embeddings, whose names are words of prompts."""
+
+    def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
+        super().__init__(folder, "embedding", load_embedding, more)

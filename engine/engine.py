@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from adapters import ControlNetFolder, LoraFolder
+from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
 from engine.failure import saving_failed
@@ -40,7 +40,8 @@ class Engine:
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
     ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does,
-    ``controlnets`` those that a recipe may name; ``pictures`` those it may name, the gallery's if not given.
+    ``embeddings`` what their names do; ``controlnets`` and ``pictures`` are those that a recipe may name, the
+    latter the gallery's if not given.
     ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111;
     ``vaes`` gives a model another VAE by its name.
     """
@@ -54,6 +55,7 @@ class Engine:
         wildcards: Wildcards | None = None,
         loras: LoraFolder | None = None,
         controlnets: ControlNetFolder | None = None,
+        embeddings: EmbeddingFolder | None = None,
         pictures: Pictures | None = None,
         styles: Path | None = None,
         vaes: Callable[[Parts, str], Parts] = with_vae,
@@ -76,7 +78,7 @@ class Engine:
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
         if pictures is None:
             pictures = gallery.inputs if gallery is not None else {}
-        folders = Folders(loras, controlnets, pictures)
+        folders = Folders(loras, controlnets, embeddings, pictures)
         self._shelf = Shelf(models, models_kept, self._nudge, folders, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end

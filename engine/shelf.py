@@ -84,7 +84,7 @@ class Loaded:
     def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
         """How long ``text`` is to this model."""
         with self._tokenizing:
-            return counted(text, joins, wildcards, self.parts)
+            return counted(text, joins, wildcards, self.parts, self._materials)
 
     def encode(self, request: EncodeText) -> Context:
         """The context of the texts of one request.

@@ -4,12 +4,15 @@ AUTOMATIC1111's arithmetic, in functions over one tokenizer, so that they serve 
 Knows no networks and no notation.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+NO_WORDS: Mapping[str, range] = MappingProxyType({})
 COMMA_WITHIN = 20  # tokens: a chunk rather ends at a comma that is no further back
 
 
@@ -43,28 +46,53 @@ def measured(chunks: Sequence[Chunk], room: int) -> Size:
     return Size(room * (len(chunks) - 1) + len(chunks[-1].tokens), room * len(chunks))
 
 
-def chunked(tokenizer: Any, text: Text, room: int) -> list[Chunk]:
+def spelled(words: Iterable[str]) -> re.Pattern[str] | None:
+    """Finds ``words`` where they stand alone, in any case, the longest first; its group 1 is the word.
+
+    Also after ``embedding:``, as ComfyUI writes them.
+    """
+    longest = sorted(map(re.escape, words), key=len, reverse=True)
+    whole = rf"(?<!\w)(?:embedding:)?({'|'.join(longest)})(?!\w)"
+    return re.compile(whole, re.IGNORECASE) if longest else None
+
+
+def chunked(tokenizer: Any, text: Text, room: int, words: Mapping[str, range] = NO_WORDS) -> list[Chunk]:
     """``text`` cut into chunks of at most ``room`` tokens, at least one.
+
+    ``words``, in lower case, stand for the tokens given, which stay in one chunk.
 
     A BREAK fills its chunk up, even an empty one. A full chunk gives the words after its last comma to the
     next one if they are at most ``COMMA_WITHIN`` tokens, so that a phrase stays whole.
     """
     comma = tokenizer(",", add_special_tokens=False).input_ids
-    broken = [_cut(_tokens(tokenizer, part), room, comma) for part in text]
+    lengths = {tokens.start: len(tokens) for tokens in words.values()}
+    broken = [_cut(_tokens(tokenizer, part, words), room, comma, lengths) for part in text]
     chunks = [chunk for part in broken[:-1] for chunk in part or [Chunk()]] + broken[-1]
     return chunks or [Chunk()]
 
 
-def _tokens(tokenizer: Any, part: Sequence[Run]) -> list[tuple[int, float]]:
-    if not part:
+def _tokens(tokenizer: Any, part: Sequence[Run], words: Mapping[str, range]) -> list[tuple[int, float]]:
+    pattern = spelled(words)
+    pieces = [
+        (piece, run.weight)
+        for run in part
+        for piece in (pattern.split(run.words) if pattern else [run.words])
+    ]  # every second piece of a run is a word
+    if not pieces:
         return []
     ids = tokenizer(
-        [run.words for run in part], add_special_tokens=False, truncation=False, verbose=False
+        [piece for piece, _ in pieces], add_special_tokens=False, truncation=False, verbose=False
     ).input_ids
-    return [(token, run.weight) for run, its in zip(part, ids, strict=True) for token in its]
+    return [
+        (token, weight)
+        for (piece, weight), its in zip(pieces, ids, strict=True)
+        for token in words.get(piece.lower(), its)
+    ]
 
 
-def _cut(tokens: Sequence[tuple[int, float]], room: int, comma: Sequence[int]) -> list[Chunk]:
+def _cut(
+    tokens: Sequence[tuple[int, float]], room: int, comma: Sequence[int], lengths: Mapping[int, int]
+) -> list[Chunk]:
     chunks: list[Chunk] = []
     start = phrase = 0  # where this chunk begins, and its words after the last comma
     for at, (token, _) in enumerate(tokens):
@@ -75,6 +103,9 @@ def _cut(tokens: Sequence[tuple[int, float]], room: int, comma: Sequence[int]) -
             start = end
         elif [token] == comma:
             phrase = at + 1
+        if at - start + lengths.get(token, 1) > room:
+            chunks.append(_chunk(tokens[start:at]))
+            start = at
     return [*chunks, _chunk(tokens[start:])] if tokens else []
 
 

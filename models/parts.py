@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.chunks import Size, Text, chunked, measured
+from models.chunks import Size, Text
 from models.parametrisation import Parametrisation
 from models.perturbed import rows_of
 from models.preview import Projection, fit_projection, read_projection
@@ -96,8 +96,7 @@ class Parts:
 
     def size(self, text: Text) -> Size:
         """How many tokens ``text`` is, and how many its chunks hold, begins and ends not counted."""
-        room = self.text_limit - 2
-        return max(measured(chunked(encoder.tokenizer, text, room), room) for encoder in self.encoders)
+        return max(encoder.size(text, self.text_limit) for encoder in self.encoders)
 
     @property
     def text_layers(self) -> int:

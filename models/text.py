@@ -1,14 +1,16 @@
 """Texts in, what the U-Net is conditioned on out: CLIP's text encoders. Knows no language of prompts."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from models.chunks import Chunk, Text, chunked, emphasised, framed
+from models.chunks import Chunk, Size, Text, chunked, emphasised, framed, measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,7 @@ class TextEncoder:
     network: Any  # transformers' CLIPTextModel, or CLIPTextModelWithProjection if pooled
     penultimate: bool = False  # whether to give the last layer but one, as it is, for the normed last one
     pooled: bool = False  # whether to give the projected end token too
+    words: Mapping[str, Tensor] = field(default_factory=dict)  # in lower case -> vectors (n, D) in its place
 
     @property
     def limit(self) -> int:
@@ -55,6 +58,23 @@ class TextEncoder:
     def tokens(self, text: str) -> int:
         """How many tokens ``text`` is, its begin and end included."""
         return len(self.tokenizer(text, truncation=False, verbose=False).input_ids)
+
+    @cached_property
+    def numbers(self) -> dict[str, range]:
+        """The tokens of each of ``words``, beyond those of the vocabulary."""
+        found, first = {}, self._vocabulary.num_embeddings
+        for word, vectors in self.words.items():
+            found[word] = range(first, first + len(vectors))
+            first += len(vectors)
+        return found
+
+    def chunks(self, text: Text, length: int) -> list[Chunk]:
+        """``text`` cut into chunks that are ``length`` tokens long with begin and end."""
+        return chunked(self.tokenizer, text, length - 2, self.numbers)
+
+    def size(self, text: Text, length: int) -> Size:
+        """How long ``text`` is, in such chunks."""
+        return measured(self.chunks(text, length), length - 2)
 
     def encode(self, texts: Sequence[str], length: int) -> Context:
         """One row a text, padded to ``length`` tokens; none of the texts may be longer."""
@@ -71,7 +91,9 @@ class TextEncoder:
         without the norm) gives what it gives at 2 for 1 too.
         """
         deep = self.penultimate or clip_skip > 1
-        read = self.network(ids.to(self.network.device), output_hidden_states=deep)
+        with ExitStack() as stack:
+            ids = self._spoken(ids.to(self.network.device), stack)
+            read = self.network(ids, output_hidden_states=deep)
         if self.penultimate:
             hidden = read.hidden_states[-max(clip_skip, 2)]
         elif clip_skip > 1:
@@ -79,6 +101,24 @@ class TextEncoder:
         else:
             hidden = read.last_hidden_state
         return Context(hidden, read.text_embeds if self.pooled else None)
+
+    def _spoken(self, ids: Tensor, stack: ExitStack) -> Tensor:
+        """``ids`` of the vocabulary alone; until ``stack`` ends, ``words`` get their vectors all the same."""
+        beyond = ids - self._vocabulary.num_embeddings
+        where = beyond >= 0
+        if not bool(where.any()):
+            return ids
+        vectors = torch.cat(list(self.words.values())).to(ids.device)[beyond[where]]
+
+        def put(module: Any, args: Any, embedded: Tensor) -> Tensor:
+            return embedded.masked_scatter(where[..., None], vectors.to(embedded))
+
+        stack.callback(self._vocabulary.register_forward_hook(put).remove)
+        return ids.masked_fill(where, 0)
+
+    @property
+    def _vocabulary(self) -> Any:
+        return self.network.get_input_embeddings()
 
     @property
     def layers(self) -> int:
@@ -103,7 +143,7 @@ def encode_prompts(
     The texts of a prompt are what it says at its stages; one that comes again gets no row of its own.
     """
     stages = [Counter(prompt) for prompt in prompts]  # a dict's order is that of the first mention
-    cut = [[chunked(e.tokenizer, text, length - 2) for s in stages for text in s] for e in encoders]
+    cut = [[encoder.chunks(text, length) for s in stages for text in s] for encoder in encoders]
     most = max(len(chunks) for rows in cut for chunks in rows)
     read = [_encode(*pair, stages, most, length, clip_skip) for pair in zip(encoders, cut, strict=True)]
     return _side_by_side(read)

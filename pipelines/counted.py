@@ -3,8 +3,10 @@
 from heapq import nlargest
 from typing import NamedTuple
 
+from adapters import taught
 from models import Parts
 from models.chunks import Size
+from pipelines.materials import Materials
 from pipelines.prompt import (
     Wildcards,
     expanded,
@@ -17,6 +19,7 @@ from pipelines.prompt import (
     without_comments,
 )
 
+NOTHING = Materials()
 MOST_STEPS = 150  # a text says most over most steps
 MOST_MEASURED = 8  # of its texts, those of most characters
 
@@ -28,7 +31,9 @@ class Counted(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def counted(text: str, joins: bool, wildcards: Wildcards, model: Parts | None) -> Counted:
+def counted(
+    text: str, joins: bool, wildcards: Wildcards, model: Parts | None, materials: Materials = NOTHING
+) -> Counted:
     """Of a prompt (which ``joins`` by AND) or a negative prompt, with ``model``'s tokens if it is given."""
     warnings = [f"{mistake}." for mistake in mistakes(text)]
     size = None
@@ -37,7 +42,8 @@ def counted(text: str, joins: bool, wildcards: Wildcards, model: Parts | None) -
         joined = [part.text for part in parts(words)] if joins else [words]
         texts = {stage.text for part in joined for stage in stages(part, MOST_STEPS)}
         read = [runs(one) for one in nlargest(MOST_MEASURED, sorted(texts), key=len)]
-        size = max(map(model.size, read)) if model is not None else None
+        if model is not None:
+            size = max(map(taught(model, materials.words("\n".join(texts))).size, read))
     except ValueError as error:
         said = str(error)
         warnings.append(said[:1].upper() + said[1:])

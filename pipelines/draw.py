@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from adapters import ControlNetFolder, LoraFolder, attached, hinted
+from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder, attached, hinted, taught
 from adapters.lora import networks_of
 from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
@@ -25,6 +25,7 @@ def draw(
     loras: LoraFolder | None = None,
     *,
     controlnets: ControlNetFolder | None = None,
+    embeddings: EmbeddingFolder | None = None,
     pictures: Pictures = MappingProxyType({}),
 ) -> list[Image.Image]:
     """The ``recipe.count`` pictures of ``recipe`` by the model given, its adapters from the folders given.
@@ -37,7 +38,7 @@ def draw(
             parts = with_vae(parts, recipe.vae)
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
-    pipeline = text_to_image(recipe, parts, Folders(loras, controlnets, pictures).of(parts))
+    pipeline = text_to_image(recipe, parts, Folders(loras, controlnets, embeddings, pictures).of(parts))
     reply: Any = None
     while True:
         try:
@@ -67,7 +68,7 @@ def encode(request: EncodeText, parts: Parts) -> Context:
         for name, network in networks_of(parts):
             if name != "unet":
                 stack.enter_context(attached(network, name, [request.loras]))
-        return parts.encode_prompts(prompts, request.clip_skip)
+        return taught(parts, request.words).encode_prompts(prompts, request.clip_skip)
 
 
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:

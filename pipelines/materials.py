@@ -1,20 +1,29 @@
-"""What recipes name and somebody has to have: LoRAs, ControlNets, pictures. Knows no recipes."""
+"""What recipes name and somebody has to have: LoRAs, embeddings, ControlNets, pictures. Knows no recipes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from PIL import Image
 
-from adapters import ControlNet, ControlNetFolder, Lora, LoraFolder
+from adapters import (
+    ControlNet,
+    ControlNetFolder,
+    Embedding,
+    EmbeddingFolder,
+    Lora,
+    LoraFolder,
+    Words,
+    mentioned,
+)
 from models import Parts
 
 Find: TypeAlias = Callable[[str], Lora]
 """The LoRA of a name; raises ``ValueError``."""
 Pictures: TypeAlias = Mapping[str, Image.Image]
 """Decoded pictures by the names that recipes have for them; may raise ``ValueError`` for what was there."""
-LORAS_KEPT, CONTROLNETS_KEPT = 16, 4  # of one model, those that were wanted last
+LORAS_KEPT, CONTROLNETS_KEPT, EMBEDDINGS_KEPT = 16, 4, 64  # of one model, those that were wanted last
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,14 @@ class Materials:
 
     lora: Find | None = None
     controlnet: Callable[[str], ControlNet] | None = None
+    embedding: Callable[[str], Embedding] | None = None
+    embeddings: Collection[str] = ()  # their names
     pictures: Pictures = field(default_factory=dict)
+
+    def words(self, text: str) -> Words:
+        """What ``text`` says that embeddings stand for. Raises ``ValueError``."""
+        names = mentioned(text, self.embeddings)
+        return tuple((name, self.embedding(name)) for name in names) if self.embedding else ()
 
 
 @dataclass(frozen=True)
@@ -32,16 +48,19 @@ class Folders:
 
     loras: LoraFolder | None = None
     controlnets: ControlNetFolder | None = None
+    embeddings: EmbeddingFolder | None = None
     pictures: Pictures = field(default_factory=dict)
 
     def of(self, parts: Parts) -> Materials:
         """Those for the model ``parts``; each is read once while it is among the last that were wanted."""
         return Materials(
-            _kept(self.loras, parts, LORAS_KEPT),
-            _kept(self.controlnets, parts, CONTROLNETS_KEPT),
-            self.pictures,
+            lora=_kept(self.loras, parts, LORAS_KEPT),
+            controlnet=_kept(self.controlnets, parts, CONTROLNETS_KEPT),
+            embedding=_kept(self.embeddings, parts, EMBEDDINGS_KEPT),
+            embeddings=self.embeddings if self.embeddings is not None else (),
+            pictures=self.pictures,
         )
 
 
 def _kept(folder: Any, parts: Parts, most: int) -> Any:
-    return folder and lru_cache(most)(partial(folder.load, parts=parts))
+    return None if folder is None else lru_cache(most)(partial(folder.load, parts=parts))

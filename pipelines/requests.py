@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from torch import Tensor
 
-from adapters import Hints, Uses
+from adapters import Hints, Uses, Words
 from models import Context
 from schedulers.level import Level
 from schedulers.network import Network
@@ -29,6 +29,7 @@ class EncodeText:
     prompts: tuple[tuple[str, ...], ...]
     clip_skip: int = 1
     loras: Uses = ()
+    words: Words = ()  # that embeddings stand for
 
 
 @dataclass(frozen=True, eq=False)

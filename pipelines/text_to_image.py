@@ -10,12 +10,12 @@ from torch import Tensor
 from adapters import Hints, Uses
 from models import Context, Parts
 from pipelines.hints import Followed, followed, hints_at
-from pipelines.materials import Find, Materials
+from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
 from pipelines.staged import Staged, Steps, staged
-from pipelines.texts import Texts, check_texts, texts_of, uses_of, worded
+from pipelines.texts import Texts, check_texts, texts_of, uses_of, worded, words_of
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -52,7 +52,7 @@ def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    check_texts(recipe, parts, materials.lora)
+    check_texts(recipe, parts, materials)
     followed(recipe, parts, materials)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
@@ -78,7 +78,7 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     texts = [texts_of(each) for each in images]
     windows: dict[Texts, tuple[Window, ...]] = {}
     for one in dict.fromkeys(texts):
-        windows[one] = yield from _windows(one, materials.lora)
+        windows[one] = yield from _windows(one, materials)
     hints = followed(recipe, parts, materials)
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
@@ -112,12 +112,12 @@ class Window(NamedTuple):
     contexts: Mapping[str, Staged]  # by branch
 
 
-def _windows(texts: Texts, find: Find | None) -> Generator[Request, Any, tuple[Window, ...]]:
+def _windows(texts: Texts, materials: Materials) -> Generator[Request, Any, tuple[Window, ...]]:
     """Those of ``texts``, asked for once for each set of LoRAs."""
     encoded: dict[Uses, dict[str, Staged]] = {}
-    found = uses_of(texts, find)
+    found, words = uses_of(texts, materials.lora), words_of(texts, materials)
     for loras in dict.fromkeys(loras for _, loras in found):
-        encoded[loras] = staged(texts, (yield texts.encode(loras)))
+        encoded[loras] = staged(texts, (yield texts.encode(loras, words)))
     return tuple(Window(last, loras, encoded[loras]) for last, loras in found)
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from adapters import Lora, Use, Uses
+from adapters import Embedding, Lora, Use, Uses, Words, taught
 from models import Parts
-from pipelines.materials import Find
+from pipelines.materials import Find, Materials
 from pipelines.prompt import Lora as LoraName
 from pipelines.prompt import (
     Stage,
@@ -39,10 +39,10 @@ class Texts:
     clip_skip: int
     loras: tuple[tuple[int, tuple[LoraName, ...]], ...] = ()  # the last step of each stage, and its LoRAs
 
-    def encode(self, uses: Uses) -> EncodeText:
+    def encode(self, uses: Uses, words: Words) -> EncodeText:
         """What to ask for: one row for each different text of each branch."""
         prompts = tuple(tuple(stage.text for stage in told) for _, told in self.branches)
-        return EncodeText(prompts, self.clip_skip, uses)
+        return EncodeText(prompts, self.clip_skip, uses, words)
 
 
 def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
@@ -101,7 +101,17 @@ def _uses(stage: tuple[LoraName, ...], found: Mapping[str, Lora]) -> Uses:
     return tuple(Use(found[name], weight) for name, weight in weights.items())
 
 
-def check_texts(recipe: Recipe, model: Parts, find: Find | None) -> None:
+def words_of(texts: Texts, materials: Materials) -> Words:
+    """The words in them that embeddings stand for, each once. Raises ``RecipeError``."""
+    found: dict[str, Embedding] = {}
+    for name, told in texts.branches:
+        for text in dict.fromkeys(stage.text for stage in told):
+            with named(NEGATIVE if name == "unconditional" else PROMPT):
+                found |= dict(materials.words(text))
+    return tuple(found.items())
+
+
+def check_texts(recipe: Recipe, model: Parts, materials: Materials) -> None:
     """What only the model knows of them. Raises ``RecipeError``."""
     if recipe.clip_skip > model.text_layers:
         raise RecipeError(
@@ -112,8 +122,8 @@ def check_texts(recipe: Recipe, model: Parts, find: Find | None) -> None:
             if loras((one.words or (one.prompt, one.negative))[1]):
                 raise ValueError("got a LoRA; allowed: LoRAs in the prompt, a negative weight takes away.")
         texts = texts_of(one)
-        uses_of(texts, find)
-        _check_length(texts, model)
+        uses_of(texts, materials.lora)
+        _check_length(texts, taught(model, words_of(texts, materials)))
 
 
 def _check_length(texts: Texts, model: Parts) -> None:
