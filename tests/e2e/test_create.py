@@ -262,6 +262,7 @@ def test_a_picture_given_to_the_restore_box_restores_every_setting(page: Page, p
 
 def drop(page: Page, place: str, file: Path) -> bool:
     """Drop ``file`` on ``place``; whether the browser would leave the page to show it."""
+    page.locator("#restore button").wait_for()  # the page is built piece by piece
     return page.evaluate(
         """([place, bytes]) => { const dataTransfer = new DataTransfer();
         dataTransfer.items.add(new File([new Uint8Array(bytes)], "given.png", {type: "image/png"}));
