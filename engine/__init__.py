@@ -3,6 +3,7 @@
 It knows no widgets and no pages; a page, a script or a test submits a ``Recipe`` and follows a ``Job``.
 """
 
+from adapters.preprocess import PREPROCESSORS, preprocess
 from engine.catalogue import Catalogue, FolderError, Model
 from engine.downloads import Download, DownloadError, Downloads
 from engine.engine import Engine
@@ -15,6 +16,7 @@ from models.hub import HubError, Offer, Repository, ask
 from pipelines.counted import Counted
 
 __all__ = [
+    "PREPROCESSORS",
     "Cancelled",
     "Catalogue",
     "Counted",
@@ -39,5 +41,6 @@ __all__ = [
     "Repository",
     "WildcardFolder",
     "ask",
+    "preprocess",
     "styles_in",
 ]

@@ -66,7 +66,7 @@ class Engine:
     ) -> None:
         self._gallery = gallery
         self._wildcards: Wildcards = wildcards or {}
-        self._loras, self._styles = loras, styles
+        self._loras, self._controlnets, self._styles = loras, controlnets, styles
         self._most_jobs = most_jobs
         self._most_jobs_per_user = most_jobs_per_user
         self._ended_kept = ended_kept
@@ -151,6 +151,10 @@ class Engine:
     def loras(self) -> tuple[str, ...]:
         """The names of those that are there now."""
         return () if self._loras is None else tuple(self._loras)
+
+    def controlnets(self) -> tuple[str, ...]:
+        """The names of those that are there now."""
+        return () if self._controlnets is None else tuple(self._controlnets)
 
     def styles(self) -> tuple[Style, ...]:
         """Those of the file as it is now. Raises ``ValueError`` where it cannot be read."""

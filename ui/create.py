@@ -19,6 +19,7 @@ from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
 from ui.additions import Additions
+from ui.controls import Controls
 from ui.counter import Counter
 from ui.form import RANDOM, Form
 
@@ -123,6 +124,7 @@ class Create:
                 self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
         gr.HTML(HINT)
         self._additions = Additions(self._engine)
+        self._controls = Controls(self._engine, self._gallery)
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')
             with gr.Row(elem_classes="pair"):
@@ -152,7 +154,9 @@ class Create:
             self._job, self._shown, self._pulse, kept,
         ]  # fmt: skip
         asked = [kept, *form.components]
-        self.generate.click(self._start, asked, self.progress, preprocess=False, **QUIET)
+        start = [kept, self._controls.value, *form.components]
+        self.generate.click(self._start, start, self.progress, preprocess=False, **QUIET)
+        self._controls.listen(kept)
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
         watched = gr.on(
             [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
@@ -160,9 +164,7 @@ class Create:
         )  # fmt: skip
         watched.success(None, [kept], [kept], js="(kept) => ({...kept, ended: kept.job})", **QUIET)
         self._results.select(self._look, [self._shown, kept], [self._caption, kept], **QUIET)
-        restored = self._file.upload(
-            self._restore, [self._file], [self._notice, self._file, *form.components], **QUIET
-        )
+        restored = self._file.upload(self._restore, [self._file], [self._file, *self.reuse_outputs], **QUIET)
         self.keep_after(restored)
         chosen = form["model"].input(  # pyright: ignore[reportAttributeAccessIssue]
             self._choose, asked, form.components, preprocess=False, **QUIET
@@ -225,6 +227,7 @@ class Create:
         settings = memory.get("settings")
         shown = self.form.kept(settings if isinstance(settings, dict) else {})
         updates = {**self.form.offered(), **self.form.updates(shown)}
+        updates |= self._controls.restored(memory.get("controls"))
         watched = str(memory.get("job", ""))
         job = self._to_show(watched, str(memory["visitor"]))
         if job is None:
@@ -242,14 +245,14 @@ class Create:
         in_the_making = [job for job in self._engine.jobs(visitor) if not job.ended]
         return in_the_making[-1] if in_the_making else kept
 
-    def _start(self, kept: dict[str, Any], *values: Any) -> Updates:
+    def _start(self, kept: dict[str, Any], controls: str, *values: Any) -> Updates:
         try:
-            recipe = self.form.read(values)
+            recipe = self._controls.put_into(self.form.read(values), controls)
             job = self._engine.submit(recipe, user=str(kept.get("visitor", "local")))
         except (RecipeError, QueueFull) as error:
             return {self._notice: show.notice(str(error))}
         settings = dict(zip(self.form.names, values, strict=True))
-        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed}
+        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed, "controls": controls}
         return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
 
     def _choose(self, kept: dict[str, Any], *values: Any) -> Updates:
@@ -305,11 +308,17 @@ class Create:
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
         said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
-        return {**self.form.updates(self.form.filled(recipe)), self._notice: said}
+        controls = self._controls.shown([control.model_dump() for control in recipe.controls])
+        return {**self.form.updates(self.form.filled(recipe)), **controls, self._notice: said}
 
     @property
     def reuse_outputs(self) -> list[Component]:
-        return [self._notice, *self.form.components]
+        return [self._notice, *self.remembered]
+
+    @property
+    def remembered(self) -> list[Component]:
+        """What shows the settings."""
+        return [*self._controls.outputs, *self.form.components]
 
     # How a job looks
 

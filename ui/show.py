@@ -1,6 +1,7 @@
 """What the page says, as HTML. Every text that came from a person, a file or a model is escaped here."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from math import inf
@@ -120,11 +121,18 @@ def details(entry: Entry) -> str:
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'
 
 
+def controls(some: Sequence[Control]) -> str:
+    """Those that a drawing will follow, one a line; nothing where there are none."""
+    lines = "".join(f"<li>{escape(_control(control))}</li>" for control in some)
+    return f'<ol class="hint controls">{lines}</ol>' if lines else NOTHING
+
+
 def _control(control: Control) -> str:
     """All of a ControlNet but the name of its picture, which is no word."""
-    values = control.model_dump(exclude={"picture"})
-    said = [f"{s.label} {label(s.name, values[s.name])}" for s in control_fields() if s.name in values]
-    return ", ".join([control.net, *said[1:]])
+    return (
+        f"{control.net}, weight {control.weight:g}, from {control.start:.4g} to {control.end:.4g} "
+        f"of the steps, {label('resize', control.resize)}, {label('balance', control.balance)}"
+    )
 
 
 def label(field: str, value: object) -> str:

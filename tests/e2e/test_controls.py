@@ -1,0 +1,57 @@
+"""A picture is dropped on Create, its edges are seen, and a ControlNet follows them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, expect
+
+from gallery import read_recipe
+from tests.e2e.studio import STARTER, running
+from tests.tiny import write_controlnet
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_picture_is_followed(browser: Browser, tmp_path: Path, width: int) -> None:
+    write_controlnet(tmp_path / "controlnets" / "edges", STARTER)
+    picture = Image.new("RGB", (256, 192), "navy")
+    ImageDraw.Draw(picture).ellipse((60, 30, 180, 150), fill="white")
+    picture.save(tmp_path / "photo.png")
+    with running(tmp_path) as studio:
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        page = context.new_page()
+        page.goto(studio.url)
+        page.locator("#generate").wait_for()
+        page.get_by_role("button", name="ControlNets").click()
+        page.locator("#control-file input[type=file]").set_input_files(tmp_path / "photo.png")
+        seen = page.locator("#control-name").locator("textarea, input")
+        expect(seen).to_have_value(re.compile("[0-9a-f]{64}"))
+        photo = seen.input_value()
+        page.locator("#preprocessor input").click()
+        page.get_by_role("option", name="Canny").click()
+        page.locator("#controlnet input").click()
+        page.get_by_role("option", name="edges").click()
+        expect(seen).not_to_have_value(photo)
+        expect(seen).to_have_value(re.compile("[0-9a-f]{64}"))
+        expect(page.locator("#control-made img")).to_be_visible()
+        page.locator("#add-control").click()
+        expect(page.locator("#controls-list")).to_contain_text("edges, weight 1")
+        overflow = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert overflow <= 0
+        page.locator("#field-steps input[type=number]").fill("2")
+        page.locator("#generate").click()
+        expect(page.locator("#caption")).to_contain_text(re.compile("Seed [0-9]+"))
+        page.reload()
+        page.get_by_role("button", name="ControlNets").click()
+        expect(page.locator("#controls-list")).to_contain_text("edges, weight 1")
+        context.close()
+        [file] = (tmp_path / "gallery" / "pictures").rglob("*.png")
+        [control] = read_recipe(file).controls
+        assert control.net == "edges" and len(json.dumps(control.model_dump())) < 1000
+        [kept] = [f for f in (tmp_path / "gallery" / "inputs").rglob("*.png") if f.stem == control.picture]
+        with Image.open(kept) as edges:
+            assert set(edges.convert("L").get_flattened_data()) == {0, 255}  # the edges, not the photograph
