@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
+from gradio.events import Dependency
 
 from engine import PREPROCESSORS, Engine, preprocess
 from gallery import Gallery, PictureError
@@ -70,8 +71,8 @@ class Controls:
         """What ``shown`` changes."""
         return [self.value, self._list, self._clear]
 
-    def listen(self, kept: gr.BrowserState) -> None:
-        """Wire the panel; the browser keeps the list in ``kept``."""
+    def listen(self) -> list[Dependency]:
+        """Wire the panel; returns the changes of the list, which are to be kept."""
         looked = [self._file, self._preprocessor]
         sees = [self._made, self._name, self._hint]
         changed = gr.on(  # what was seen before is not followed while the new one is made
@@ -80,16 +81,11 @@ class Controls:
         changed.then(self._look, looked, sees, trigger_mode="always_last", **QUIET)
         self._net.focus(lambda: gr.update(choices=self._nets()), None, [self._net], **QUIET)
         settings = [self._weight, self._start, self._end, self._resize, self._balance]
-        self._add.click(
-            self._follow,
-            [self.value, self._name, self._net, *settings],
-            [*self.outputs, self._hint],
-            **QUIET,
-        )
-        self._clear.click(lambda: self.shown([]), None, self.outputs, **QUIET)
-        self.value.change(
-            None, [kept, self.value], [kept], js="(kept, controls) => ({...kept, controls})", **QUIET
-        )
+        given = [self.value, self._name, self._net, *settings]
+        return [
+            self._add.click(self._follow, given, [*self.outputs, self._hint], **QUIET),
+            self._clear.click(lambda: self.shown([]), None, self.outputs, **QUIET),
+        ]
 
     def put_into(self, recipe: Recipe, text: str) -> Recipe:
         """``recipe`` with the list that the page holds. Raises ``RecipeError``."""

@@ -154,9 +154,9 @@ class Create:
             self._job, self._shown, self._pulse, kept,
         ]  # fmt: skip
         asked = [kept, *form.components]
-        start = [kept, self._controls.value, *form.components]
-        self.generate.click(self._start, start, self.progress, preprocess=False, **QUIET)
-        self._controls.listen(kept)
+        self.generate.click(self._start, self._settings_now, self.progress, preprocess=False, **QUIET)
+        for change in self._controls.listen():
+            self.keep_after(change)
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
         watched = gr.on(
             [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
@@ -190,7 +190,7 @@ class Create:
             form[name] for name in form.names if name != "model"
         ]  # which is kept once its defaults show
         typed = [component.input for component in others]  # pyright: ignore[reportAttributeAccessIssue]
-        gr.on(typed, None, [kept, *form.components], [kept], js=self._keep_js(), **QUIET)
+        gr.on(typed, None, self._settings_now, [kept], js=self._keep_js(), **QUIET)
         costly = [form[name] for name in COSTLY]
         gr.on(
             [component.change for component in costly],  # pyright: ignore[reportAttributeAccessIssue]
@@ -212,11 +212,15 @@ class Create:
 
     def keep_after(self, change: Dependency) -> None:
         """Once the page has changed the form, keep the settings as if they had been typed."""
-        change.then(None, [self.kept, *self.form.components], [self.kept], js=self._keep_js(), **QUIET)
+        change.then(None, self._settings_now, [self.kept], js=self._keep_js(), **QUIET)
+
+    @property
+    def _settings_now(self) -> list[Component]:
+        return [self.kept, self._controls.value, *self.form.components]
 
     def _keep_js(self) -> str:
         """Put the settings, as they are in the page now, into the browser's memory."""
-        return f"""(kept, ...values) => ({{...kept, settings:
+        return f"""(kept, controls, ...values) => ({{...kept, controls, settings:
             Object.fromEntries({self.form.names!r}.map((name, k) => [name, values[k]]))}})"""
 
     # What the listeners do
