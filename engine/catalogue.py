@@ -21,7 +21,7 @@ from models.load import STARTER
 from models.table import PREDICTIONS
 
 log = logging.getLogger("atelier.engine")
-OWN = ("models", "loras")  # below the studio's folder
+OWN = ("models", "loras", "controlnets", "embeddings")  # below the studio's folder
 FORMAT = 1  # of the file of what was found
 
 
@@ -43,7 +43,7 @@ class Model:
 
 
 class Catalogue:
-    """The models below ``home``/models and ``home``/loras, and below ``folders``, which are only read."""
+    """The models below ``home``, in its folders for them, and below ``folders``, which are only read."""
 
     def __init__(self, home: Path, folders: Sequence[Path] = (), starter: Path | None = STARTER) -> None:
         """``starter`` is where the bundled model is. Call ``look`` before anything is asked."""

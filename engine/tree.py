@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from adapters.folder import OF_FOLDER
 from models import ModelError
 from models.header import read_header
 from models.kind import Described, Kind, describe, describe_folder
@@ -27,7 +28,6 @@ PICTURES = (
     ".preview.webp",
 )
 SINGLE = ("AutoencoderKL", "ControlNetModel")  # one network in diffusers' layout
-UNNAMED = "diffusion_pytorch_model"  # what diffusers calls every file: the folder has the name
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Found:
     def stem(self) -> str:
         if self.path.is_dir():
             return self.path.name
-        return self.path.parent.name if self.path.stem == UNNAMED else self.path.stem
+        return self.path.parent.name if self.path.stem.startswith(OF_FOLDER) else self.path.stem
 
     def thumbnail(self) -> Path | None:
         """The picture that lies beside it under its name."""
@@ -120,7 +120,7 @@ def _is_text(name: str) -> bool:
 
 def _is_network(folder: Path, files: list[str]) -> bool:
     """Whether a folder is one VAE or ControlNet in diffusers' layout."""
-    if "config.json" not in files or not any(file.startswith(UNNAMED) for file in files):
+    if "config.json" not in files or not any(file.startswith(OF_FOLDER) for file in files):
         return False
     try:
         head = (folder / "config.json").read_text("utf-8")[:100_000]

@@ -80,10 +80,7 @@ class Additions:
         begin, end = 0.0 if begin is None else begin, 100.0 if end is None else end
         if not 0 <= begin < end <= 100:
             return gr.skip(), show.notice(WINDOW.format(begin, end))
-        tag = written(name, weight, begin / 100, end / 100)
-        if (there := _windows(name)).search(prompt):
-            return there.sub(lambda _: tag, prompt, count=1), self._told()
-        return f"{prompt.rstrip()} {tag}".lstrip(), self._told()
+        return with_lora(prompt, name, weight, begin / 100, end / 100), self._told()
 
     def _look(self) -> tuple[Any, str]:
         return gr.update(choices=self._loras()), self._told()
@@ -94,13 +91,26 @@ class Additions:
 
     def _loras(self) -> list[str]:
         """Those that a prompt can name."""
-        return [name for name in self._engine.loras() if not set(name) & set(":<>#")]
+        return [name for name in self._engine.loras() if nameable(name)]
 
     def _styles(self) -> list[str]:
         try:
             return [style.name for style in self._engine.styles()]
         except ValueError:  # of a host's file, told when the studio starts
             return []
+
+
+def nameable(name: str) -> bool:
+    """Whether a prompt can name the LoRA."""
+    return not set(name) & set(":<>#")
+
+
+def with_lora(prompt: str, name: str, weight: float = 1.0, begin: float = 0.0, end: float = 1.0) -> str:
+    """``prompt`` with the LoRA from ``begin`` to ``end`` of the steps, in place of itself if it was there."""
+    tag = written(name, weight, begin, end)
+    if (there := _windows(name)).search(prompt):
+        return there.sub(lambda _: tag, prompt, count=1)
+    return f"{prompt.rstrip()} {tag}".lstrip()
 
 
 def written(name: str, weight: float, begin: float, end: float) -> str:

@@ -13,6 +13,7 @@ from gradio.blocks import Block
 
 from engine import Catalogue, Downloads, Engine, Model
 from ui import cards, show
+from ui.additions import nameable, with_lora
 from ui.create import QUIET, Create
 from ui.sources import Sources
 
@@ -166,7 +167,7 @@ class Models:
             self._panel: gr.update(visible=True),
             self._about: cards.details(model, self._known(model)),
             self._draw: gr.update(visible=checkpoint),
-            self._add: gr.update(visible=model.kind == "lora"),
+            self._add: gr.update(visible=model.kind == "lora" and nameable(model.name)),
             self._decode: gr.update(visible=model.kind == "vae"),
             self._prediction: gr.update(
                 visible=checkpoint and self._downloads is not None,
@@ -211,7 +212,7 @@ class Models:
         model = self._model(picked)
         if model is None or model.kind != "lora":
             return gr.skip(), prompt
-        return gr.Tabs(selected="create"), f"{prompt.rstrip()} <lora:{model.name}:1>".lstrip()
+        return gr.Tabs(selected="create"), with_lora(prompt, model.name)
 
     def _decode_with(self, picked: str) -> Updates:
         model = self._model(picked)

@@ -416,7 +416,7 @@ def test_a_style_and_a_lora_are_chosen_and_drawn_with(page: Page, studio: Studio
     write_lora(
         studio.home / "loras" / "wash.safetensors", models / "unet" / "diffusion_pytorch_model.safetensors"
     )
-    plain = draw(page, "a fox", steps=2, seed=7)
+    draw(page, "a fox", steps=2, seed=7)
     before = shown_file(page)
     page.get_by_role("button", name="Styles and LoRAs").click()
     page.locator("#style input").click()
@@ -434,4 +434,3 @@ def test_a_style_and_a_lora_are_chosen_and_drawn_with(page: Page, studio: Studio
     page.click("#generate")
     until(lambda: shown_file(page) not in (None, before))
     assert shown_recipe(page).prompt == "a fox, neon [<lora:wash:0.7>::0.5]"
-    assert plain.prompt == "a fox"

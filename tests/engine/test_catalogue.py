@@ -213,3 +213,17 @@ def test_an_empty_home_has_the_bundled_model_first(tmp_path: Path, tiny_folder: 
         list(catalogue.checkpoints) == catalogue.names() and catalogue.checkpoints["another"]["width"] == 64
     )
     assert "nothing" not in catalogue.checkpoints
+
+
+def test_the_studios_own_folders_of_every_kind_are_listed(tmp_path: Path, tree: Path) -> None:
+    home = tmp_path / "home"
+    for own, file in (
+        ("loras", "Lora/ink"),
+        ("controlnets", "ControlNet/edges"),
+        ("embeddings", "embeddings/bad-hands"),
+    ):
+        (home / own).mkdir(parents=True)
+        shutil.copy(tree / f"{file}.safetensors", home / own)
+    assert [(model.kind, model.name) for model in catalogue_of(home).all()] == [
+        ("lora", "ink"), ("embedding", "bad-hands"), ("controlnet", "edges"),
+    ]  # fmt: skip

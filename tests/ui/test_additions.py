@@ -8,7 +8,7 @@ import pytest
 from adapters import LoraFolder
 from engine import Engine
 from pipelines.prompt import lora_stages
-from ui.additions import Additions, written
+from ui.additions import Additions, nameable, with_lora, written
 
 
 @pytest.fixture
@@ -72,3 +72,9 @@ def test_what_cannot_be_is_said(
 def test_a_style_is_put_around_both_texts(panel: Additions) -> None:
     assert panel.dressed("Oil", "a cat", "dogs")[:2] == ("oil painting of a cat, thick", "dogs, flat")
     assert "Style: got Tar; allowed: one of the list." in panel.dressed("Tar", "a cat", "")[2]
+
+
+def test_the_models_tab_writes_the_same() -> None:
+    assert with_lora("a [<lora:ink:2>:0.5] cat", "ink") == "a <lora:ink:1> cat"
+    assert with_lora("a cat ", "ink") == "a cat <lora:ink:1>" and with_lora("", "ink") == "<lora:ink:1>"
+    assert nameable("style/ink") and not any(nameable(f"a{mark}b") for mark in ":<>#")

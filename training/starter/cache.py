@@ -43,9 +43,9 @@ def build_cache(tokenizer: CLIPTokenizer, count: int, seed: int, file: Path) -> 
         with safe_open(str(file), "pt") as saved:
             if saved.metadata() == made_from:
                 names = ("latents", "expected", "tokens", "truth")
-                latents, plain, tokens, truth = (saved.get_tensor(name) for name in names)
-                return Cache(latents, plain, tokens.long(), truth.long())
-    latents, plain, texts, truth = [], [], [], []
+                latents, foreseen, tokens, truth = (saved.get_tensor(name) for name in names)
+                return Cache(latents, foreseen, tokens.long(), truth.long())
+    latents, foreseen, texts, truth = [], [], [], []
     for start in track(range(0, count, 64), "coding scenes"):
         pixels = np.empty((2, min(64, count - start), SIDE, SIDE, 3), np.uint8)
         for k in range(pixels.shape[1]):
@@ -57,14 +57,14 @@ def build_cache(tokenizer: CLIPTokenizer, count: int, seed: int, file: Path) -> 
             texts += said
             truth += [asked(scene, text) for text in said]
         latents.append(codes(seed).encode(to_tensor(pixels[0])).half())
-        plain.append(codes(seed).encode(to_tensor(pixels[1])).half())
+        foreseen.append(codes(seed).encode(to_tensor(pixels[1])).half())
     tokens = tokenizer(
         texts, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
     ).input_ids
     shape = (count, CAPTIONS_EACH, -1)
     cache = Cache(
         torch.cat(latents).contiguous(),
-        torch.cat(plain).contiguous(),
+        torch.cat(foreseen).contiguous(),
         tokens.view(shape),
         torch.tensor(truth).view(shape),
     )

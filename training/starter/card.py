@@ -58,7 +58,7 @@ def write_card(
         "---", "license: apache-2.0", "library_name: diffusers", "pipeline_tag: text-to-image", "---", "",
         "# The Atelier starter", "",
         "A small text-conditioned latent diffusion model, trained from scratch for Atelier so that a fresh clone can",
-        "draw at once. Diffusers' folder layout, half precision, 128 x 128 pixels, 8-channel latents, x0 prediction,",
+        "draw at once. Diffusers' folder layout, half precision, 128 x 128 pixels, x0 prediction,",
         "zero-terminal SNR.", "",
         "| part | parameters |", "|---|---|",
         *(f"| {name} | {count / 1e6:.1f} M |" for name, count in sizes.items()), "",
