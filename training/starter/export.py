@@ -26,7 +26,7 @@ def export(task: UnetTask, vae: AutoencoderKL, folder: Path, training: Sequence[
     vae.register_to_config(scaling_factor=1.0)  # codes are of unit variance as they are
     pipeline = StableDiffusionPipeline(
         vae=vae,
-        text_encoder=task.module.encoder,
+        text_encoder=task.encoder,
         tokenizer=task.tokenizer,
         unet=task.module.unet,
         scheduler=SCHEDULER,  # pyright: ignore[reportArgumentType]
