@@ -9,7 +9,7 @@ RUN_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench starter starter-eval doctor screenshots browser clean
+.PHONY: help setup run test lint bench starter starter-eval adapters doctor screenshots browser clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +46,10 @@ starter: $(STAMP) ## retrain the bundled model from nothing
 
 starter-eval: $(STAMP) ## measure the bundled model on held-out prompts
 	$(PY) -m training.starter evaluate
+
+adapters: $(STAMP) ## train the bundled model's style LoRAs and ControlNets, and measure them
+	$(KEEP_MEMORY) $(PY) -m training.adapters train
+	$(PY) -m training.adapters evaluate
 
 doctor: $(STAMP) ## what runs here, and what is missing
 	$(PY) app.py doctor

@@ -8,16 +8,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import signature
+from itertools import takewhile
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
+from adapters.control_lora import MARK, whole
 from models import ModelError, Parts
 from models.checkpoint import from_checkpoint
 from models.header import Header, read_header
-from models.networks import from_folder
+from models.networks import empty, fill, from_folder
 
 SOFT = 0.825  # by which the residual of each finer layer counts less, as AUTOMATIC1111's "my prompt" has it
 LAYERS = 13  # residuals of Stable Diffusion 1.x and 2.x; SDXL's ten are weighed as their first ten
@@ -25,7 +28,6 @@ MARKS = {"control_model.": "control_model.", "input_hint_block.": "", "controlne
 OTHERS = {  # a name begins so -> what the file is
     "task_embedding": "a union of several ControlNets",
     "control_add_embedding": "a union of several ControlNets",
-    "lora_controlnet": "a Control-LoRA",
     "adapter.": "a T2I-Adapter",
     "lllite_": "a ControlNet-LLLite",
     "lora_": "a LoRA",
@@ -127,15 +129,41 @@ def load_controlnet(file: Path, parts: Parts) -> ControlNet:
     else:
         name = file.stem
         header = read_header(file)
-        prefix = _prefix(header, name)
-        _check_width(_width(header), name, parts)
-        config = _config(ControlNetModel, parts)
-        network = from_checkpoint(ControlNetModel, header, "controlnet", config, parts.dtype, prefix)
+        if header.has(MARK):
+            network = _from_control_lora(ControlNetModel, header, parts)
+        else:
+            prefix = _prefix(header, name)
+            _check_width(_width(header), name, parts)
+            config = config_beside(ControlNetModel, parts) | _map_widths(header, prefix)
+            network = from_checkpoint(ControlNetModel, header, "controlnet", config, parts.dtype, prefix)
     _check_fit(network.config, name, parts)
     # The one for shuffled pictures; a single file does not say so but by its name, as in AUTOMATIC1111.
     pooled = network.config.global_pool_conditions or "shuffle" in name.lower()
     network.register_to_config(global_pool_conditions=False)  # pooled here, where its size is known
     return ControlNet(name, network.to(parts.device, memory_format=torch.channels_last), pooled)
+
+
+def _from_control_lora(kind: Any, header: Header, parts: Parts) -> Any:
+    """A ControlNet of class ``kind``, as the changes in the file make it of the U-Net of ``parts``."""
+    from safetensors.torch import load_file
+
+    what = f"Control-LoRA {header.file.stem!r}"
+    network = empty(kind, config_beside(kind, parts) | _map_widths(header, ""))
+    most = 2 * sum(tensor.numel() for tensor in network.state_dict().values())
+    if (got := sum(map(prod, header.shapes.values()))) > most:
+        raise ModelError(f"{what} has {got} numbers; allowed with model {parts.name!r}: at most {most}.")
+    return fill(network, whole(load_file(header.file), network, parts.unet, what), parts.dtype, what)
+
+
+def _map_widths(header: Header, prefix: str) -> dict[str, Any]:
+    """The widths of the layers that read the picture, where the file tells them."""
+    for first, others in (("controlnet_cond_embedding.conv_in", "controlnet_cond_embedding.blocks.{}"),
+                          ("input_hint_block.0", "input_hint_block.{}")):  # fmt: skip
+        names = [first, *(others.format(2 * k + 1 if "blocks" in others else 4 * k + 4) for k in range(8))]
+        shapes = [header.shapes.get(f"{prefix}{name}.weight") for name in names]
+        if widths := tuple(shape[0] for shape in takewhile(bool, shapes) if shape):
+            return {"conditioning_embedding_out_channels": widths}
+    return {}
 
 
 def _prefix(header: Header, name: str) -> str:
@@ -157,7 +185,7 @@ def _width(header: Header) -> int | None:
     return widths.pop() if len(widths) == 1 else None
 
 
-def _config(kind: Any, parts: Parts) -> dict[str, Any]:
+def config_beside(kind: Any, parts: Parts) -> dict[str, Any]:
     """That of a ControlNet beside the U-Net of ``parts``, of which it begins as a copy (sec. 3.1)."""
     known = signature(kind.__init__).parameters
     config = {name: value for name, value in parts.unet.config.items() if name in known}

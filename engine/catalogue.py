@@ -192,10 +192,12 @@ class Catalogue:
     def _paths(self) -> Iterator[tuple[Path, Path]]:
         """(folder, a model in it), each model once, though links or nested folders lead to it twice."""
         seen: set[Path] = set()
+        shipped: tuple[Path, ...] = ()
         if self._starter is not None:
             seen.add(self._starter.resolve())
             yield self._starter.parent, self._starter
-        for root in (*(self._home / name for name in OWN), *self.folders):
+            shipped = tuple(self._starter / name for name in OWN if name != "models")
+        for root in (*(self._home / name for name in OWN), *shipped, *self.folders):
             for path in _some(root):
                 if (real := path.resolve()) not in seen:
                     seen.add(real)

@@ -129,9 +129,10 @@ def _of_lora(header: Header) -> set[int] | None:
 
 
 def _of_controlnet(header: Header) -> set[int] | None:
-    if not (header.has("control_model.") or header.has("controlnet_cond_embedding.")):
+    if not any(map(header.has, ("control_model.", "controlnet_cond_embedding.", "lora_controlnet"))):
         return None
-    return {s[1] for name, s in header.shapes.items() if name.endswith("attn2.to_k.weight") and len(s) == 2}
+    reads = ("attn2.to_k.weight", "attn2.to_k.down")  # the latter of a Control-LoRA
+    return {s[1] for name, s in header.shapes.items() if name.endswith(reads) and len(s) == 2}
 
 
 def _of_embedding(header: Header) -> set[int] | None:

@@ -1,36 +1,45 @@
 """A cheap look at latents: the linear map to RGB that comes nearest to what the decoder would say.
 
 Fitted by least squares on decoded random latents, once a model, the first time a preview is wanted; or read
-from ``vae/preview.json`` (``{"weight": 3 rows of C, "bias": 3 numbers}``). Knows no pipelines.
+from ``vae/preview.json`` (``{"weight": 3 n n rows of C, "bias": 3 n n numbers}``, for n x n pixels a latent:
+all of the red, then green and blue). Knows no pipelines.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+MOST = 16  # pixels along the edge of a latent
+
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    weight: Tensor  # (3, C)
-    bias: Tensor  # (3,)
+    weight: Tensor  # (3 n n, C)
+    bias: Tensor  # (3 n n,)
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """(B, C, h, w) latents in the U-Net's scale -> (B, 3, h, w) in [-1, 1]."""
+        """(B, C, h, w) latents in the U-Net's scale -> (B, 3, n h, n w) in [-1, 1]."""
         weight, bias = self.weight.to(latents), self.bias.to(latents)
-        return (torch.einsum("rc,bchw->brhw", weight, latents) + bias[:, None, None]).clamp(-1, 1)
+        pixels = torch.einsum("rc,bchw->brhw", weight, latents) + bias[:, None, None]
+        return F.pixel_shuffle(pixels, isqrt(len(weight) // 3)).clamp(-1, 1)
 
 
 def read_projection(file: Path, channels: int) -> Projection:
     """Raises ``ValueError`` when the numbers in ``file`` do not fit a model of so many latent channels."""
     values = json.loads(file.read_text("utf-8"))
     weight, bias = torch.tensor(values["weight"]), torch.tensor(values["bias"])
-    if weight.shape != (3, channels) or bias.shape != (3,):
-        raise ValueError(f"{file.name}: got {tuple(weight.shape)} weights; allowed: (3, {channels}).")
+    edge = isqrt(len(weight) // 3)
+    if not 0 < edge <= MOST or weight.shape != (3 * edge**2, channels) or bias.shape != (3 * edge**2,):
+        got = f"{tuple(weight.shape)} weights"
+        raise ValueError(
+            f"{file.name}: got {got}; allowed: (3, {channels}), or more rows by a square number."
+        )
     return Projection(weight.float(), bias.float())
 
 

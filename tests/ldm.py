@@ -75,12 +75,12 @@ def ldm_unet(weights: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[s
 def write_ldm_controlnet(folder: Path, file: Path, prefix: str = "control_model.") -> Path:
     """One file of the ControlNet in ``folder`` under LDM's names; returns ``file``."""
     config = _config(folder)
-    named = {_controlnet_name(name, config): tensor for name, tensor in _weights(folder).items()}
+    named = {controlnet_name(name, config): tensor for name, tensor in _weights(folder).items()}
     save_file({prefix + name: tensor.contiguous() for name, tensor in named.items()}, file)
     return file
 
 
-def _controlnet_name(name: str, config: Mapping[str, Any]) -> str:
+def controlnet_name(name: str, config: Mapping[str, Any]) -> str:
     hint = {"conv_in": 0, "conv_out": 14} | {f"blocks.{k}": 2 * k + 2 for k in range(6)}
     for ours, theirs in hint.items():
         if name.startswith(f"controlnet_cond_embedding.{ours}."):

@@ -215,6 +215,18 @@ def test_an_empty_home_has_the_bundled_model_first(tmp_path: Path, tiny_folder: 
     assert "nothing" not in catalogue.checkpoints
 
 
+def test_what_is_shipped_with_the_bundled_model_is_listed(
+    tmp_path: Path, tree: Path, tiny_folder: Path
+) -> None:
+    starter = Path(shutil.copytree(tiny_folder, tmp_path / "starter"))
+    (starter / "loras").mkdir()
+    shutil.copy(tree / "Lora" / "ink.safetensors", starter / "loras")
+    catalogue = Catalogue(tmp_path / "home", starter=starter)
+    catalogue.look()
+    assert catalogue.files("lora") == {"ink": starter / "loras" / "ink.safetensors"}
+    assert catalogue.names() == ["starter"]
+
+
 def test_the_studios_own_folders_of_every_kind_are_listed(tmp_path: Path, tree: Path) -> None:
     home = tmp_path / "home"
     for own, file in (

@@ -50,6 +50,8 @@ LOKR = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lok
     ({"<cat-toy>": (1024,)}, "embedding", "SD 2.x"),
     ({"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}, "controlnet",
      "SD 1.x"),
+    ({"lora_controlnet": (0,), "input_blocks.4.1.transformer_blocks.0.attn2.to_k.up": (640, 64),
+      "input_blocks.4.1.transformer_blocks.0.attn2.to_k.down": (64, 2048)}, "controlnet", "SDXL"),
     ({"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3),
       "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": (640, 2048)}, "controlnet",
      "SDXL"),

@@ -32,8 +32,9 @@ def test_a_linear_decoder_is_found_exactly() -> None:
 def test_it_explains_most_of_what_the_starter_draws() -> None:
     parts = load("starter", device="cpu", dtype=torch.float32)
     latents = smooth_latents(parts.latent_channels)
-    truth = F.adaptive_avg_pool2d(parts.decode(latents), latents.shape[-1])
-    missed = (parts.preview(latents) - truth).square().mean()
+    seen = parts.preview(latents)
+    truth = F.adaptive_avg_pool2d(parts.decode(latents), seen.shape[-1])
+    missed = (seen - truth).square().mean()
     assert missed < 0.5 * (truth - truth.mean((0, 2, 3), keepdim=True)).square().mean()
 
 
@@ -50,6 +51,18 @@ def test_it_is_read_from_a_file_when_there_is_one(tmp_path: Path) -> None:
     assert made.flatten().tolist() == [0.5, -1.0, 1.0]
     with pytest.raises(ValueError, match=r"got \(3, 2\) weights; allowed: \(3, 4\)"):
         read_projection(file, 4)
+
+
+def test_a_file_may_have_several_pixels_for_a_latent(tmp_path: Path) -> None:
+    rows = [[k, 0] for k in range(12)]  # (0, 0), (0, 1), (1, 0), (1, 1) of red, then of green, then of blue
+    file = tmp_path / "preview.json"
+    file.write_text(json.dumps({"weight": rows, "bias": [0.0] * 12}))
+    made = read_projection(file, 2)(torch.tensor([0.05, 7.0]).reshape(1, 2, 1, 1))
+    assert made.shape == (1, 3, 2, 2)
+    torch.testing.assert_close(made.flatten(), torch.arange(12) * 0.05)
+    file.write_text(json.dumps({"weight": rows[:9], "bias": [0.0] * 9}))
+    with pytest.raises(ValueError, match="square number"):
+        read_projection(file, 2)
 
 
 def test_the_file_beside_the_decoder_is_preferred(tiny: Parts, tiny_folder: Path, tmp_path: Path) -> None:

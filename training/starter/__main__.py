@@ -102,17 +102,21 @@ class Workshop:
 
 
 def workshop(config: Path, changes: list[str]) -> Workshop:
-    settings = tomllib.loads(config.read_text())
+    return Workshop(settings(tomllib.loads(config.read_text()), changes))
+
+
+def settings(config: dict[str, Any], changes: list[str]) -> dict[str, Any]:
+    """``config`` with each of ``changes``, as "table.key=value"; a value is of the type that is there."""
     for change in changes:
         path, _, value = change.partition("=")
         *tables, key = path.split(".")
-        table = settings
+        table = config
         for name in tables:
             table = table[name]
         if key not in table:
             raise typer.BadParameter(f"--set {path}: no such setting; here there are {', '.join(table)}.")
         table[key] = type(table[key])(value)
-    return Workshop(settings)
+    return config
 
 
 Config = Annotated[Path, typer.Option(help="The file that decides everything.")]

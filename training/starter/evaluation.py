@@ -5,7 +5,8 @@ Prompts ask only for combinations that training never saw (object x background, 
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,19 @@ def _said(scene: Scene, rng: np.random.Generator) -> str:
 
 
 @torch.inference_mode()
-def draw_cases(parts: Parts, wanted: list[Case], steps: int, guidance: float, rows: int = 25) -> Tensor:
-    """(N, 3, 128, 128) in [-1, 1]: DPM++ 2M on the trailing schedule, classifier-free guidance."""
+def draw_cases(
+    parts: Parts,
+    wanted: Sequence[Case],
+    steps: int,
+    guidance: float,
+    rows: int = 25,
+    beside: Callable[[range], AbstractContextManager[object]] = nullcontext,
+) -> Tensor:
+    """(N, 3, 128, 128) in [-1, 1]: DPM++ 2M on the trailing schedule, classifier-free guidance.
+
+    ``beside`` is entered while some cases, whose numbers it is given, are drawn: rows of the network's calls
+    are those that are asked, then as many without words.
+    """
     levels = SCHEDULES["trailing"](parts.table, steps)
     shape = (parts.latent_channels, SIDE // parts.scale_factor, SIDE // parts.scale_factor)
     blank = parts.encode_text([""])
@@ -98,7 +110,8 @@ def draw_cases(parts: Parts, wanted: list[Case], steps: int, guidance: float, ro
 
         x = first_noise(seeds, shape).to(parts.device) * math.hypot(*levels[0])
         noise = SeededNoise(seeds, shape, parts.device)
-        pictures.append(parts.decode(solve("dpmpp-2m", denoise, x, levels, noise)))
+        with beside(range(start, start + len(some))):
+            pictures.append(parts.decode(solve("dpmpp-2m", denoise, x, levels, noise)))
     return torch.cat(pictures).cpu()
 
 
@@ -172,14 +185,19 @@ def reconstruction(parts: Parts, count: int = 250) -> dict[str, float]:
 
 def rendered(wanted: list[Case], rng: np.random.Generator) -> Tensor:
     """The true pictures of the cases, objects placed as in training: (N, 3, 128, 128) in [-1, 1]."""
+    return to_tensor(np.stack([render(scene, rng) for scene in placed(wanted, rng)]))
+
+
+def placed(wanted: Sequence[Case], rng: np.random.Generator) -> list[Scene]:
+    """The scenes of the cases, their objects placed as in training."""
     rows = []
     for case in wanted:
         things, relation = [o.thing for o in case.scene.objects], case.scene.relation
         side = side_of(len(things))
         centres = related(relation, side) if relation else spread(rng, len(things), side)
         objects = tuple(Placed(thing, x, y, side) for thing, (x, y) in zip(things, centres, strict=True))
-        rows.append(render(Scene(objects, case.scene.background, relation), rng))
-    return to_tensor(np.stack(rows))
+        rows.append(Scene(objects, case.scene.background, relation))
+    return rows
 
 
 def evaluate(

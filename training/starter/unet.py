@@ -87,7 +87,7 @@ class UnetTask:
         batch: int,
     ) -> None:
         self.module = Denoising(unet)
-        self.encoder = encoder.requires_grad_(False).to(best_device())
+        self.encoder = encoder.requires_grad_(False).to(best_device())  # pyright: ignore[reportArgumentType]
         self.cache, self.tokenizer, self.seed, self.size = cache, tokenizer, seed, batch
         self.nothing = self._read(self._tokens([""]))[0]
         self.states = self._read(cache.tokens.flatten(0, 1)).unflatten(0, cache.tokens.shape[:2])
@@ -115,7 +115,7 @@ class UnetTask:
         x0 = self.cache.latents[rows].float()
         dropped = torch.rand(self.size, generator=generator) < DROP_CAPTION
         context = torch.where(dropped[:, None, None], self.nothing, self.states[rows, which]).float()
-        return x0, context, _timesteps(self.size, generator), torch.randn(x0.shape, generator=generator)
+        return x0, context, timesteps(self.size, generator), torch.randn(x0.shape, generator=generator)
 
     def sample(self) -> Image.Image:
         """Prompts of fresh scenes and hand-written ones, seed k for prompt k, DDIM 25 steps, guidance 4; as
@@ -136,7 +136,7 @@ class UnetTask:
         return to_grid(codes(self.seed).decode(x), 12)
 
 
-def _timesteps(count: int, generator: torch.Generator) -> Tensor:
+def timesteps(count: int, generator: torch.Generator) -> Tensor:
     """(count,) timesteps: half of them anywhere, half in the middle, where it is decided what is drawn."""
     anywhere = torch.randint(SCHEDULER.config["num_train_timesteps"], (count,), generator=generator)
     middle = torch.randint(*MIDDLE, (count,), generator=generator)

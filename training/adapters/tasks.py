@@ -1,0 +1,132 @@
+"""Learning on a frozen starter: a LoRA of a style, and a Control-LoRA of a map. Knows no files."""
+
+import re
+from typing import Any
+
+import torch
+from diffusers.models.controlnets.controlnet import ControlNetModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from peft import LoraConfig, inject_adapter_in_model
+from PIL import Image
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from adapters.controlnet import config_beside
+from models import Parts
+from training.adapters.scenes import Learnt
+from training.starter.cache import LENGTH
+from training.starter.unet import DROP_CAPTION, Denoising, timesteps
+
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+WHOLE = ("controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_mid_block.")  # learnt in full
+
+MAP_WIDTHS = (16, 32, 64, 96, 128)  # of the layers that a map goes through, each at half the size of the last
+
+
+def states_of(parts: Parts, texts: list[str]) -> Tensor:
+    """(N, L, WIDTH) float16: what the starter's encoder says of ``texts``."""
+    encoder: CLIPTextModel = parts.encoders[0].network
+    words: CLIPTokenizer = parts.encoders[0].tokenizer
+    found = []
+    with torch.no_grad():
+        for k in range(0, len(texts), 256):
+            tokens = words(texts[k : k + 256], padding="max_length", max_length=LENGTH, truncation=True,
+                           return_tensors="pt").input_ids  # fmt: skip
+            found.append(encoder(tokens.to(encoder.device)).last_hidden_state.half().cpu())
+    return torch.cat(found)
+
+
+class LoraTask:
+    """The U-Net's attention gains a LoRA (arXiv:2106.09685); everything else is frozen."""
+
+    def __init__(self, parts: Parts, learnt: Learnt, rank: int, batch: int, seed: int) -> None:
+        unet: UNet2DConditionModel = parts.unet.float().requires_grad_(False)
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=ATTENTION))
+        self.module = Denoising(unet)
+        self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
+
+    def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
+        _, x0, context, t, noise = self.drawn(step, rank)
+        return x0, context, t, noise
+
+    def sample(self) -> Image.Image | None:
+        return None
+
+
+class Following(nn.Module):
+    """The frozen U-Net with the residuals of a ControlNet that learns."""
+
+    def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel) -> None:
+        super().__init__()
+        self.control = control
+        self.denoising = Denoising(unet.requires_grad_(False))
+        unet.register_forward_pre_hook(self._follow, with_kwargs=True)
+        self.map: Tensor | None = None
+
+    def forward(
+        self, map: Tensor, x0: Tensor, context: Tensor, t: Tensor, noise: Tensor
+    ) -> dict[str, Tensor]:
+        """map (B, 3, H, W) in [0, 1]; x0, noise (B, C, h, w); context (B, L, WIDTH); t (B,) timesteps."""
+        self.map = map
+        return self.denoising(x0, context, t, noise)
+
+    def _follow(self, module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        x, t, context = args
+        down, middle = self.control(x, t, context, self.map, return_dict=False)
+        gained = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+        return args, named | gained
+
+
+class ControlTask:
+    """A ControlNet (arXiv:2302.05543) that begins as the U-Net's encoder and differs from it by a LoRA; the
+    layers that the U-Net has not are learnt in full."""
+
+    def __init__(self, parts: Parts, learnt: Learnt, rank: int, batch: int, seed: int) -> None:
+        assert learnt.maps is not None
+        unet: UNet2DConditionModel = parts.unet.float()
+        self.control = beside(unet, parts, rank)
+        self.module = Following(unet, self.control)
+        self.maps = learnt.maps
+        self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
+
+    def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
+        rows, *rest = self.drawn(step, rank)
+        return self.maps[rows].float() / 255, *rest
+
+    def sample(self) -> Image.Image | None:
+        return None
+
+
+def beside(unet: UNet2DConditionModel, parts: Parts, rank: int) -> ControlNetModel:
+    """A ControlNet of the U-Net's shape and weights, with a LoRA on all that the U-Net has too."""
+    halvings = parts.scale_factor.bit_length() - 1  # from pixels to latents
+    config = config_beside(ControlNetModel, parts)
+    config |= {"conditioning_embedding_out_channels": MAP_WIDTHS[-1 - halvings :]}
+    control: ControlNetModel = ControlNetModel.from_config(config)  # pyright: ignore[reportAssignmentType]
+    theirs = unet.state_dict()
+    shared = {name: theirs[name] for name in control.state_dict() if name in theirs}
+    control.load_state_dict(shared, strict=False)
+    layers = [re.escape(name) for name, module in control.named_modules()
+              if isinstance(module, nn.Conv2d | nn.Linear) and not f"{name}.".startswith(WHOLE)]  # fmt: skip
+    inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules="|".join(layers)), control)
+    for name, weight in control.named_parameters():
+        weight.requires_grad_(name.startswith(WHOLE) or "lora_" in name)
+    return control
+
+
+class Drawn:
+    """Batches of what is learnt: rows, their codes, states of their words (a tenth of them none), timesteps
+    and noise, a pure function of step and process."""
+
+    def __init__(self, learnt: Learnt, states: Tensor, batch: int, seed: int) -> None:
+        """``states`` (N + 1, L, WIDTH): the last are of no words."""
+        self.learnt, self.states, self.size, self.seed = learnt, states, batch, seed
+
+    def __call__(self, step: int, rank: int) -> tuple[Tensor, ...]:
+        generator = torch.Generator().manual_seed(hash((self.seed, step, rank)) % 2**63)
+        rows = torch.randint(len(self.learnt.codes), (self.size,), generator=generator)
+        x0 = self.learnt.codes[rows].float()
+        dropped = torch.rand(self.size, generator=generator) < DROP_CAPTION
+        context = self.states[torch.where(dropped, len(self.states) - 1, rows)].float()
+        noise = torch.randn(x0.shape, generator=generator)
+        return rows, x0, context, timesteps(self.size, generator), noise
