@@ -260,7 +260,6 @@ def test_damaged_files_are_refused(sd: Home, tmp_path: Path, damage: str) -> Non
 
 OTHERS = {
     "lora_unet_x.alpha": "is a LoRA",
-    "lora_controlnet": "is a Control-LoRA",
     "task_embedding": "is a union",
     "x": "has no weights of one",
 }
