@@ -3,12 +3,14 @@
 Distance is the root mean square difference of the final latents (of unit variance) to those of 200 steps of
 Heun from the same noise. Adherence is how many of the asked single objects the judge of ``make starter-eval``
 sees. The prompts are held-out ones of that evaluation. Writes benchmarks/results/starter.json, from which
-``python -m benchmarks.samplers`` puts the figures into docs/samplers.md.
+``python -m benchmarks.samplers`` puts the figures into docs/samplers.md, and into the model's own file
+``atelier.json`` the fewest steps of each sampler that are as good as many, which the page tells.
 """
 
 import json
 import math
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +29,9 @@ OUT = Path("benchmarks/results/starter.json")
 BUDGETS = (4, 6, 10, 20, 40)  # evaluations
 TEACHER = 200  # steps of Heun
 GUIDANCE = 4.0
+CONVERGED = (
+    0.1  # distance, of latents of unit variance, that is called converged: next to it nobody sees more
+)
 
 
 class Bench:
@@ -75,6 +80,17 @@ def within(sampler: Sampler, path: Callable[[int], list[Level]], budget: int) ->
     return path(max(fitting)) if fitting else None
 
 
+def converged(samplers: dict[str, dict[str, Any]]) -> dict[str, int]:
+    """The fewest measured steps of each sampler from which on all are within ``CONVERGED`` of the teacher."""
+    found = {}
+    for name, rows in samplers.items():
+        near = [row for row in rows.values() if row["distance"] is not None]
+        good = list(takewhile(lambda row: row["distance"] <= CONVERGED, reversed(near)))
+        if good:
+            found[name] = good[-1]["steps"]
+    return found
+
+
 def main(
     prompts: Annotated[int, typer.Option(help="How many prompts.")] = 24,
     model: Annotated[str, typer.Option(help="The model to measure.")] = "starter",
@@ -111,6 +127,10 @@ def main(
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(figures, indent=1) + "\n")
+    about = parts.path / "atelier.json"
+    told = json.loads(about.read_text("utf-8"))
+    told["converged"] = {"distance": CONVERGED, "steps": converged(samplers)}
+    about.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

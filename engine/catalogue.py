@@ -16,6 +16,7 @@ from typing import Any
 from engine.hashes import Hashes
 from engine.tree import MOST_FILES, Found, look_at, model_files
 from models import ModelError, Parts, defaults, load, with_vae
+from models.defaults import read_converged
 from models.kind import Described, Kind
 from models.load import STARTER
 from models.table import PREDICTIONS
@@ -104,6 +105,11 @@ class Catalogue:
         """The recipe fields good for a checkpoint; nothing where they are not known."""
         model = self.get("checkpoint", name)
         return {} if model is None else defaults(self._place(model), self.prediction(name))
+
+    def converged(self, name: str) -> tuple[float, Mapping[str, int]]:
+        """(distance, the fewest steps of each sampler within it of converged), where that was measured."""
+        model = self.get("checkpoint", name)
+        return (0.0, {}) if model is None else read_converged(model.found.path)
 
     def load(self, name: str) -> Parts:
         """Raises ``ModelError``."""

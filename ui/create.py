@@ -43,12 +43,13 @@ RESTARTED = (
 )
 RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
 COSTLY = (
+    "model",
     "sampler",
     "steps",
     "guidance",
     "guidance_rule",
     "perturbation",
-)  # they decide how often the model is asked
+)  # they decide how often the model is asked, and how often is enough
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 Updates = dict[Block, Any]
@@ -60,6 +61,7 @@ class Create:
     def __init__(self, engine: Engine, gallery: Gallery, catalogue: Catalogue, kept: gr.BrowserState) -> None:
         self._engine = engine
         self._gallery = gallery
+        self._catalogue = catalogue
         self.kept = kept
         self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"))
         with gr.Row(elem_id="create"):
@@ -206,9 +208,11 @@ class Create:
 
     def _tell_cost(self, *values: Any) -> str:
         try:
-            return show.cost(Recipe.read(dict(zip(COSTLY, values, strict=True))))
+            recipe = Recipe.read(dict(zip(COSTLY, values, strict=True)))
         except RecipeError:
             return ""  # said when it is drawn
+        near, fewest = self._catalogue.converged(recipe.model)
+        return show.cost(recipe, near, fewest.get(recipe.sampler))
 
     def keep_after(self, change: Dependency) -> None:
         """Once the page has changed the form, keep the settings as if they had been typed."""

@@ -67,12 +67,19 @@ def empty(line: str) -> str:
     return f'<p class="empty" role="status">{escape(line)}</p>'
 
 
-def cost(recipe: Recipe) -> str:
-    """What the settings cost: how often the model is asked for one picture."""
+def cost(recipe: Recipe, near: float = 0.0, fewest: int | None = None) -> str:
+    """What the settings cost: how often the model is asked for one picture.
+
+    ``fewest`` are the steps with which its sampler was measured to be within ``near`` of converged.
+    """
     asked = recipe.evaluations()
     times = {None: "As many evaluations as it needs", 1: "1 evaluation"}.get(asked, f"{asked} evaluations")
     passes = {1: "one pass"}.get(recipe.branches(), f"{recipe.branches()} passes")
-    return f'<p class="hint">{times} for a picture, each {passes} of the model.</p>'
+    told = f"{times} for a picture, each {passes} of the model."
+    if fewest is not None:
+        told += f" On this model's own schedule {label('sampler', recipe.sampler)} is within {near:g} of"
+        told += f" converged from {fewest} steps on."
+    return hint(told)
 
 
 def counted(text: Counted) -> str:

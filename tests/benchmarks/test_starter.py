@@ -1,9 +1,11 @@
 """The measuring of samplers on a model, on a tiny one: that it measures what it says."""
 
+from typing import Any
+
 import pytest
 
 from benchmarks import starter
-from benchmarks.starter import Bench, within
+from benchmarks.starter import Bench, converged, within
 from models import Parts
 from schedulers import SAMPLERS, SCHEDULES, Level, evaluations
 from training.starter.evaluation import cases
@@ -43,3 +45,14 @@ def test_the_table_of_a_model_falls_within_what_it_knows(tiny: Parts) -> None:
     assert len(sigmas) == 5 < GRID
     assert all(a > b for a, b in zip(sigmas, sigmas[1:], strict=False))
     assert low * 0.999 <= sigmas[-1] and sigmas[0] <= high * 1.001
+
+
+def test_converged_is_where_more_steps_change_little_any_more() -> None:
+    def rows(*distances: float | None) -> dict[str, dict[str, Any]]:
+        return {str(n): {"steps": n, "distance": d} for n, d in zip((4, 6, 10, 20), distances, strict=True)}
+
+    found = converged({
+        "good": rows(0.5, 0.1, 0.05, 0.01), "by luck": rows(0.09, 0.3, 0.08, 0.02),
+        "never": rows(0.5, 0.4, 0.3, 0.2), "noisy": rows(None, None, None, None),
+    })  # fmt: skip
+    assert found == {"good": 6, "by luck": 10}

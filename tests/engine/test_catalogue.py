@@ -215,6 +215,18 @@ def test_an_empty_home_has_the_bundled_model_first(tmp_path: Path, tiny_folder: 
     assert "nothing" not in catalogue.checkpoints
 
 
+def test_how_many_steps_are_enough_is_told_where_it_was_measured(tmp_path: Path, tiny_folder: Path) -> None:
+    starter = Path(shutil.copytree(tiny_folder, tmp_path / "starter"))
+    about = starter / "atelier.json"
+    catalogue = Catalogue(tmp_path / "home", starter=starter)
+    catalogue.look()
+    assert catalogue.converged("starter") == (0.0, {}) == catalogue.converged("nothing")
+    about.write_text(json.dumps({"converged": {"distance": 0.1, "steps": {"heun": 6}}}))
+    assert catalogue.converged("starter") == (0.1, {"heun": 6})
+    about.write_text(json.dumps({"converged": {"distance": 0.1, "steps": ["heun"]}}))
+    assert catalogue.converged("starter") == (0.0, {})
+
+
 def test_what_is_shipped_with_the_bundled_model_is_listed(
     tmp_path: Path, tree: Path, tiny_folder: Path
 ) -> None:

@@ -59,6 +59,12 @@ def test_every_state_has_its_words(event: Any, said: str) -> None:
     assert said in show.stage(job(), event)
 
 
+def test_the_cost_tells_from_where_more_steps_are_wasted() -> None:
+    recipe = Recipe(sampler="heun", steps=10, guidance=4)
+    assert show.cost(recipe).endswith("each 2 passes of the model.</p>")
+    assert "Heun is within 0.1 of converged from 6 steps on." in show.cost(recipe, 0.1, 6)
+
+
 def test_when_all_is_done_the_stage_is_empty() -> None:
     assert show.stage(job(), Done(())) == ""
 
