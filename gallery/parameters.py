@@ -56,7 +56,12 @@ _NUMBERS: dict[str, tuple[str, type[int] | type[float]]] = {
     "Guidance high sigma": ("guidance_high", float),
     "Eta": ("eta", float),
 }
-_TEXTS = {"Model": "model", "Guidance rule": "guidance_rule", "Custom sigmas": "sigmas"}
+_TEXTS = {
+    "Model": "model",
+    "Guidance rule": "guidance_rule",
+    "Custom sigmas": "sigmas",
+    "Step noise": "noise",
+}
 _OWN_VAE = ("Automatic", "None")
 _NEGATIVE = "Negative prompt:"
 _SILENT = {"Version", "Model hash"}  # they decide nothing
@@ -88,6 +93,8 @@ def write(recipe: Recipe) -> str:
         pairs.append(("Perturbation", f"{recipe.perturbation:g}"))
     if recipe.sigmas:
         pairs.append(("Custom sigmas", recipe.sigmas))
+    if recipe.noise != "fresh":
+        pairs.append(("Step noise", recipe.noise))
     for key in ("Guidance low sigma", "Guidance high sigma", "Eta"):
         value = getattr(recipe, _NUMBERS[key][0])
         if value is not None:

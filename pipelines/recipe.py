@@ -30,6 +30,7 @@ from schedulers import (
     GUIDANCE,
     SAMPLERS,
     SCHEDULES,
+    SOURCES,
     Level,
     Schedule,
     Strength,
@@ -75,6 +76,7 @@ CHOICES: dict[str, Mapping[str, Choice]] = {
     "sampler": SAMPLERS,
     "schedule": SCHEDULES,
     "guidance_rule": GUIDANCE,
+    "noise": SOURCES,
     "resize": RESIZES,
     "balance": BALANCES,
 }
@@ -178,6 +180,9 @@ class Recipe(BaseModel):
         description="Fresh noise a step adds, for samplers that take it; empty is the sampler's own.",
         json_schema_extra={"step": 0.05},
     )
+    noise: str = Field(
+        "fresh", title="Noise", description="Where samplers that add noise at each step take it from."
+    )
     width: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = Field(
         128,
         title="Width",
@@ -267,6 +272,15 @@ class Recipe(BaseModel):
     def _taken(cls, value: float | None, info: ValidationInfo) -> float | None:
         if "sampler" in info.data:  # absent when it was itself refused
             SAMPLERS[info.data["sampler"]].with_eta(value)
+        return value
+
+    @field_validator("noise")
+    @classmethod
+    def _drawn(cls, value: str, info: ValidationInfo) -> str:
+        sampler = SAMPLERS.get(info.data.get("sampler", ""))  # none when it was itself refused
+        if _one_of(value, SOURCES) == "brownian" and sampler and sampler.stochastic and not sampler.path:
+            told = f"got brownian, and {sampler.label} draws more than once a step or upwards"
+            raise ValueError(f"{told}; allowed with it: fresh.")
         return value
 
     @field_validator("count")

@@ -19,9 +19,9 @@ from pipelines.texts import Texts, check_texts, texts_of, uses_of, worded, words
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
+    SOURCES,
     Level,
     Sampler,
-    SeededNoise,
     evaluations,
     first_noise,
 )
@@ -87,7 +87,7 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     def drawing(rows: slice) -> Drawing:
         """The pictures of ``rows``, which are of the same texts, guided on their own."""
         single = rule.begin(recipe.strength(), levels)
-        noise = SeededNoise(seeds[rows], shape, parts.device)
+        noise = SOURCES[recipe.noise].make(seeds[rows], shape, levels, parts.device)
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
         sampling = sampler(x[rows], levels, noise)
         told = texts[rows][0]

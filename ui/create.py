@@ -139,7 +139,9 @@ class Create:
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_rule")
                 form.make("perturbation")
-            form.make("eta", placeholder="the sampler's own")
+            with gr.Row(elem_classes="pair"):
+                form.make("eta", placeholder="the sampler's own")
+                form.make("noise")
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_low", placeholder="to the end")
                 form.make("guidance_high", placeholder="at once")

@@ -24,6 +24,7 @@ class Sampler:
     evaluations: int = 1  # of x0 in a step; a step from pure noise or to none takes one
     stochastic: bool = False
     alone: bool = False  # its steps follow the picture: it is given one image at a time
+    path: bool = False  # the noise of its steps may be one Brownian path's: it draws once a step, downwards
     eta: float | None = None  # the default; None: the sampler takes no eta
 
     def __call__(self, x: Tensor, levels: Sequence[Level], noise: Noise) -> Sampling:

@@ -89,6 +89,17 @@ def test_picture_k_of_a_batch_is_the_recipe_of_seed_plus_k(sampler: str, tiny: P
     assert psnr(together[[0]], together[[1]]) < 40
 
 
+def test_with_a_brownian_path_more_steps_refine_the_same_picture(tiny: Parts) -> None:
+    def change(noise: str) -> float:
+        pictures = [
+            tell(Recipe(sampler="euler-a", steps=n, noise=noise, seed=2, guidance=1, **SMALL), tiny)[0]
+            for n in (16, 32)
+        ]
+        return (pictures[1] - pictures[0]).square().mean().sqrt().item()
+
+    assert change("brownian") < 0.5 * change("fresh")
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize(
     ("sampler", "schedule"),
