@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gallery import parameters, studios
-from gallery.files import write_durably
+from gallery.files import is_id, write_durably
 from gallery.pictures import open_picture
 from pipelines.recipe import Recipe, RecipeError
 
@@ -26,6 +26,7 @@ RECIPE_CHUNK = "atelier"
 ENTRY_CHUNK = "atelier-entry"
 PARAMETERS_CHUNK = "parameters"
 MAX_TEXT = 131_072  # characters; a full recipe is under 25,000, and 105,000 with every one escaped
+MOST_PARENTS = 64  # that a file may name
 
 
 class MetadataError(ValueError):
@@ -104,7 +105,7 @@ def read_stamp(image: Image.Image) -> Stamp | None:
     try:
         values = _json_object(image.info.get(ENTRY_CHUNK, ""))
         created = datetime.fromisoformat(str(values["created"]))
-        parents = tuple(str(parent) for parent in values["parents"])
+        parents = tuple(str(parent) for parent in values["parents"] if is_id(str(parent)))[:MOST_PARENTS]
         return Stamp(str(values["id"]), created.astimezone(), parents)
     except (MetadataError, KeyError, TypeError, ValueError, OverflowError):
         return None
