@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 MAX_TEXT = 1_000_000  # characters; the graphs of large ComfyUI workflows are a few hundred thousand
 MOST_TOLD = 60  # lines of what was not understood
-MOST_LORAS = 64
+MOST_LORAS, MOST_STRENGTH = 64, 100.0
 
 # The words that the studios' tables translate into, and the field of a recipe that means the same. A word
 # that has none (None) is shown as not understood; once a recipe has such a field, its name belongs here.
@@ -38,6 +38,7 @@ FIELDS: dict[str, str | None] = {
     "seed": "seed",
     "denoise": None,  # the share of the noise that an image-to-image pass begins with
 }
+_MEANS_MORE = re.compile(r"[<>:#\n{}|\\]|__.*__")  # in a prompt, than a part of a name
 _ENDING = re.compile(r"\.(safetensors|sft|ckpt|gguf|pt|pth|bin)$", re.IGNORECASE)
 _WHOLE, _NUMBER = (
     re.compile(r"[+-]?\d{1,20}"),
@@ -76,15 +77,11 @@ class Reading:
     def lora(self, name: object, weight: object, key: str = "LoRA") -> None:
         """A LoRA, to be written into the prompt as prompts here name them; weight 0 draws without it."""
         called, strength = model_name(name), number(weight)
-        if (
-            called is None
-            or strength is None
-            or re.search(r"[<>:#\n]", called)
-            or len(self._loras) >= MOST_LORAS
-        ):
+        sayable = called is not None and strength is not None and abs(strength) <= MOST_STRENGTH
+        if not sayable or _MEANS_MORE.search(called or "") or len(self._loras) >= MOST_LORAS:
             self.tell(key, f"{name} {weight}")
         elif strength:
-            self._loras[f"<lora:{called}:{strength:.6g}>"] = None
+            self._loras[f"<lora:{called}:{f'{strength:.4f}'.rstrip('0').rstrip('.')}>"] = None
 
     @property
     def notes(self) -> tuple[str, ...]:

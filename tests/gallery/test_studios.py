@@ -148,9 +148,19 @@ def test_a_graph_that_says_nothing_gives_way_to_the_text_beside_it(tmp_path: Pat
     assert found.recipe == Recipe(prompt="a cat", steps=9, seed=1, guidance=2.0)
 
 
-def test_a_name_with_a_tag_in_it_does_not_become_a_tag(tmp_path: Path) -> None:
-    params = {"prompt": "x", "loras": ["a:1><lora:b", "fine"], "loraweights": ["1", "nan"]}
+def test_a_lora_whose_name_or_weight_means_more_in_a_prompt_is_told(tmp_path: Path) -> None:
+    given = {
+        "a:1><lora:b": "1",
+        "fine": "nan",
+        "{a|b}": "1",
+        "__x__": "1",
+        "c": "1e9",
+        "d": "0.00001",
+        "ink": "-0.5",
+    }
+    params = {"prompt": "x", "loras": list(given), "loraweights": list(given.values())}
     found = restore(
         write(tmp_path / "a.png", "png", {"parameters": json.dumps({"sui_image_params": params})})
     )
-    assert found.recipe.prompt == "x" and len(found.notes) == 2
+    assert found.recipe.prompt == "x <lora:d:0> <lora:ink:-0.5>" and len(found.notes) == 5
+    assert [lora.weight for lora in loras(found.recipe.prompt)] == [0, -0.5]
