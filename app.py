@@ -29,7 +29,8 @@ from engine import (
     WildcardFolder,
 )
 from engine.doctor import report
-from gallery import Gallery, save_picture
+from gallery import Gallery, commands, save_picture
+from gallery.commands import HERE, Home
 from gallery.inputs import upright
 from gallery.pictures import open_picture
 from models import defaults
@@ -38,7 +39,6 @@ from pipelines.recipe import OF_MODEL, FieldSpec, fields
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
 
-Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
 Models = Annotated[
     list[Path] | None,
     typer.Option(
@@ -54,7 +54,6 @@ Manage = Annotated[
         help="Let the page open model folders and download; if not given, only off the network.",
     ),
 ]
-HERE = Path("studio")
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
@@ -250,6 +249,10 @@ def make_control(
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from None
     typer.echo(str(out))
+
+
+app.command()(commands.bundle)
+app.command(name="import")(commands.import_files)
 
 
 @app.command()

@@ -13,7 +13,8 @@ class Entry:
 
     ``recipe`` is None and ``width`` and ``height`` are 0 where the file could not be read: such an entry
     is shown as a broken tile, so that it can be deleted, and hides no other. ``created`` has a time zone;
-    ``width`` and ``height`` are pixels; ``parents`` are the ids of the entries it was made from.
+    ``width`` and ``height`` are pixels; ``parents`` are the ids of the entries that its file says it
+    was made from; ``Gallery.parents_of`` knows those by their pixels too.
     """
 
     id: str

@@ -9,9 +9,10 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 PART = ".part"  # being written
 DELETED = ".deleted"  # being deleted
@@ -23,6 +24,11 @@ _ID = re.compile(r"[0-9a-f]{32}")
 def new_id() -> str:
     """128 random bits as 32 hex digits: unguessable, and one name on every file system."""
     return secrets.token_hex(16)
+
+
+def is_id(name: str) -> bool:
+    """Whether ``name`` can be an id of ours, and therefore a file's name."""
+    return _ID.fullmatch(name) is not None
 
 
 def place(root: Path, entry_id: str, created: datetime) -> Path:
@@ -39,14 +45,24 @@ def write_durably(path: Path, data: bytes) -> None:
 
     Raises OSError; then no temporary file is left and what was at ``path`` before is unchanged.
     """
+    with durable(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def durable(path: Path) -> Iterator[BinaryIO]:
+    """A file to write in pieces, which is at ``path`` whole once the block ends, or not at all.
+
+    Whatever the block raises, no temporary file is left and what was at ``path`` before is unchanged.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
         with part.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             part.unlink()
         raise
@@ -71,7 +87,7 @@ def pictures(root: Path) -> Iterator[tuple[str, Path]]:
     for folder in _folders(root):
         for item in os.scandir(folder):
             stem, suffix = os.path.splitext(item.name)
-            if suffix == ".png" and _ID.fullmatch(stem) and item.is_file(follow_symlinks=False):
+            if suffix == ".png" and is_id(stem) and item.is_file(follow_symlinks=False):
                 yield stem, Path(item.path)
 
 

@@ -18,7 +18,8 @@ from PIL import Image
 from gallery import files
 from gallery.entry import Entry
 from gallery.index import Index, IndexDamaged, Row, remove_files, searchable
-from gallery.inputs import Inputs
+from gallery.inputs import Inputs, sha256_of
+from gallery.lineage import Family, family_of, pictures_of
 from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
 from gallery.pictures import PictureError, open_picture
 from pipelines.recipe import Recipe, RecipeError
@@ -62,7 +63,28 @@ class Gallery:
             path = files.place(self.pictures, stamp.id, stamp.created)
             files.write_durably(path, encode_png(image, recipe, stamp))
             entry = Entry(stamp.id, path, recipe, stamp.created, image.width, image.height, stamp.parents)
-            self._index.add([self._row(entry)])
+            self._index.add([self._row(entry, sha256_of(image))])
+        return entry
+
+    def take_in(self, file: Path) -> Entry:
+        """Keep a picture file of another gallery as it is: its bytes, its id and its date.
+
+        One whose id is here already is left as it is. Raises PictureError, MetadataError for a file without
+        its id, and OSError.
+        """
+        image = open_picture(file)
+        stamp = read_stamp(image)
+        if stamp is None or not files.is_id(stamp.id):
+            raise MetadataError(
+                "Picture: it is of no gallery (its 'atelier-entry' text is missing or damaged)."
+            )
+        with self._saving:
+            if (known := self.get(stamp.id)) is not None:
+                return known
+            path = files.place(self.pictures, stamp.id, stamp.created)
+            files.write_durably(path, Path(file).read_bytes())
+            entry = self._adopted(stamp.id, path, image, stamp.created)
+            self._index.add([self._row(entry, sha256_of(image))])
         return entry
 
     def get(self, entry_id: str) -> Entry | None:
@@ -75,6 +97,18 @@ class Gallery:
         ``before`` is the id of the last entry already seen, for the next page; one that is gone finds none.
         """
         return [self._entry(row) for row in self._index.find(words, limit, before)]
+
+    def parents_of(self, entry_id: str) -> list[Entry]:
+        """The pictures here that one was made from: its file names them, or its recipe their pixels."""
+        return [self._entry(row) for row in self._index.parents(entry_id)]
+
+    def children_of(self, entry_id: str) -> list[Entry]:
+        """The pictures here that were made from one, oldest first."""
+        return [self._entry(row) for row in self._index.children(entry_id)]
+
+    def family(self, entry_id: str) -> Family:
+        """Everybody here who is related to a picture, itself among them; nobody where it is not here."""
+        return family_of(self.get(entry_id), self.parents_of, self.children_of)
 
     def delete(self, entry_id: str) -> bool:
         """Delete file, row and thumbnail; False where there is no such entry."""
@@ -125,16 +159,21 @@ class Gallery:
             log.warning("%d pictures are no longer there; dropping them from the index.", len(gone))
             self._index.remove(gone)
         orphans = [self._adopt(entry_id, path) for entry_id, path in there.items() if entry_id not in known]
-        self._index.add(self._row(entry) for entry in sorted(orphans, key=lambda e: (e.created, e.id)))
+        orphans.sort(key=lambda found: (found[0].created, found[0].id))
+        self._index.add(self._row(entry, pixels) for entry, pixels in orphans)
 
-    def _adopt(self, entry_id: str, path: Path) -> Entry:
-        """The entry of a file that has no row; a file that cannot be read becomes a damaged entry."""
+    def _adopt(self, entry_id: str, path: Path) -> tuple[Entry, str]:
+        """(the entry of a file that has no row, its pixels' SHA-256); one that cannot be read is damaged."""
         created = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
         try:
             image = open_picture(path)
         except PictureError as error:
             log.warning("%s cannot be read: %s", path.name, error)
-            return Entry(entry_id, path, None, created, 0, 0)
+            return Entry(entry_id, path, None, created, 0, 0), ""
+        return self._adopted(entry_id, path, image, created), sha256_of(image)
+
+    def _adopted(self, entry_id: str, path: Path, image: Image.Image, created: datetime) -> Entry:
+        """The entry that an open file says it is; ``created`` where it does not say when."""
         stamp = read_stamp(image)
         recipe = None
         with suppress(MetadataError):
@@ -143,7 +182,7 @@ class Gallery:
             return Entry(entry_id, path, recipe, created, image.width, image.height)
         return Entry(entry_id, path, recipe, stamp.created, image.width, image.height, stamp.parents)
 
-    def _row(self, entry: Entry) -> Row:
+    def _row(self, entry: Entry, pixels: str) -> Row:
         return Row(
             id=entry.id,
             path=entry.path.relative_to(self.pictures).as_posix(),
@@ -153,6 +192,8 @@ class Gallery:
             recipe=entry.recipe.to_json() if entry.recipe else "",
             parents=entry.parents,
             words=searchable(entry.recipe.prompt if entry.recipe else ""),
+            pixels=pixels,
+            needs=pictures_of(entry.recipe) if entry.recipe else (),
         )
 
     def _entry(self, row: Row) -> Entry:

@@ -6,16 +6,17 @@ It knows rows. It opens no picture and decides nothing about files.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
 
-from sqlalchemy import String, create_engine, delete, event, func, select, text
+from sqlalchemy import ColumnElement, String, create_engine, delete, event, func, or_, select, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 MOST_WORDS = 32  # of a search; SQLite allows expressions a thousand deep
 MOST_CHARACTERS = 2000  # of a search; SQLite allows patterns of 50,000 bytes
-SCHEMA = 1  # PRAGMA user_version; an index of another schema is made again from the files
+SCHEMA = 2  # PRAGMA user_version; an index of another schema is made again from the files
 
 
 class IndexDamaged(Exception):
@@ -39,11 +40,25 @@ class _Picture(_Base):
     recipe: Mapped[str]  # JSON, or "" where the file could not be read
     parents: Mapped[str]  # ids joined by spaces
     words: Mapped[str]  # what `searchable` made of the prompt
+    pixels: Mapped[str] = mapped_column(String(64), index=True)  # their SHA-256, "" where unreadable
+    made: Mapped[float]  # `created` in seconds since 1970, to compare
+
+
+class _Tie(_Base):
+    """``child`` was made from ``parent``: an entry's id, or the SHA-256 of a picture's pixels."""
+
+    __tablename__ = "ties"
+
+    child: Mapped[str] = mapped_column(String(32), primary_key=True)
+    parent: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One picture as the index holds it; ``words`` (made by ``searchable``) is what it is found by."""
+    """One picture as the index holds it; ``words`` (made by ``searchable``) is what it is found by.
+
+    ``pixels`` is its picture's SHA-256 as recipes name pictures, ``needs`` those its recipe was made with.
+    """
 
     id: str
     path: str
@@ -53,6 +68,8 @@ class Row:
     recipe: str
     parents: tuple[str, ...]
     words: str
+    pixels: str = ""
+    needs: tuple[str, ...] = ()
 
 
 class Index:
@@ -89,12 +106,15 @@ class Index:
             for row in rows:
                 if session.scalar(select(_Picture.number).where(_Picture.id == row.id)) is None:
                     session.add(_picture(row))
+                    ties = dict.fromkeys((*row.parents, *row.needs))
+                    session.add_all(_Tie(child=row.id, parent=parent) for parent in ties)
                     session.flush()  # so that numbers follow the order given
 
     def remove(self, ids: Iterable[str]) -> None:
         with Session(self._engine) as session, session.begin():
             for entry_id in ids:
                 session.execute(delete(_Picture).where(_Picture.id == entry_id))
+                session.execute(delete(_Tie).where(_Tie.child == entry_id))
 
     def get(self, entry_id: str) -> Row | None:
         with Session(self._engine) as session:
@@ -119,6 +139,30 @@ class Index:
             query = query.where(_Picture.number < number)
         with Session(self._engine) as session:
             return [_row(found) for found in session.scalars(query)]
+
+    def parents(self, entry_id: str) -> list[Row]:
+        """The pictures that one was made from, oldest first; those that are no longer here are left out.
+
+        They are those it names, and earlier ones whose pixels are one of its recipe's pictures.
+        """
+        named = select(_Tie.parent).where(_Tie.child == entry_id)
+        child = select(_Picture.made).where(_Picture.id == entry_id).scalar_subquery()
+        earlier = _Picture.pixels.in_(named) & (_Picture.made < child)
+        return self._related(or_(_Picture.id.in_(named), earlier), entry_id)
+
+    def children(self, entry_id: str) -> list[Row]:
+        """The pictures that were made from one, oldest first."""
+        pixels = select(_Picture.pixels).where(_Picture.id == entry_id).scalar_subquery()
+        made = select(_Picture.made).where(_Picture.id == entry_id).scalar_subquery()
+        by_id = select(_Tie.child).where(_Tie.parent == entry_id)
+        by_pixels = select(_Tie.child).where(_Tie.parent == pixels)
+        later = _Picture.id.in_(by_pixels) & (_Picture.made > made)
+        return self._related(or_(_Picture.id.in_(by_id), later), entry_id)
+
+    def _related(self, how: ColumnElement[bool], entry_id: str) -> list[Row]:
+        query = select(_Picture).where(how, _Picture.id != entry_id)
+        with Session(self._engine) as session:
+            return [_row(found) for found in session.scalars(query.order_by(_Picture.made, _Picture.number))]
 
     def paths(self) -> dict[str, str]:
         """id -> path of every row."""
@@ -154,7 +198,8 @@ def _prepare(connection: Connection, _record: object) -> None:
 def _picture(row: Row) -> _Picture:
     return _Picture(
         id=row.id, path=row.path, created=row.created, width=row.width, height=row.height,
-        recipe=row.recipe, parents=" ".join(row.parents), words=row.words,
+        recipe=row.recipe, parents=" ".join(row.parents), words=row.words, pixels=row.pixels,
+        made=datetime.fromisoformat(row.created).timestamp(),
     )  # fmt: skip
 
 
@@ -162,4 +207,5 @@ def _row(found: _Picture) -> Row:
     return Row(
         id=found.id, path=found.path, created=found.created, width=found.width, height=found.height,
         recipe=found.recipe, parents=tuple(found.parents.split()), words=found.words,
+        pixels=found.pixels,
     )  # fmt: skip

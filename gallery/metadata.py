@@ -2,13 +2,13 @@
 
 Two text chunks say the same: ``atelier`` is the Recipe as JSON, ``parameters`` is the text that
 AUTOMATIC1111's web UI writes and most tools read. A third, ``atelier-entry``, lets the gallery's index be
-made again from the files alone. What is read is hostile until parsed: every value passes the Recipe's own
-checks, and what is not understood is told, never guessed. A model is named here; whether anyone has it
-is not known here.
+made again from the files alone. What other studios write is read by ``gallery.studios``. All of it
+is hostile until parsed: every value passes the Recipe's own checks, and what is not understood is told, never
+guessed. A model is named here; whether anyone has it is not known here.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -17,8 +17,8 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gallery import parameters
-from gallery.files import write_durably
+from gallery import parameters, studios
+from gallery.files import is_id, write_durably
 from gallery.pictures import open_picture
 from pipelines.recipe import Recipe, RecipeError
 
@@ -26,8 +26,7 @@ RECIPE_CHUNK = "atelier"
 ENTRY_CHUNK = "atelier-entry"
 PARAMETERS_CHUNK = "parameters"
 MAX_TEXT = 131_072  # characters; a full recipe is under 25,000, and 105,000 with every one escaped
-
-_EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
+MOST_PARENTS = 64  # that a file may name
 
 
 class MetadataError(ValueError):
@@ -36,10 +35,14 @@ class MetadataError(ValueError):
 
 @dataclass(frozen=True)
 class Restored:
-    """A recipe read from a picture, and one sentence for each thing that was not understood."""
+    """A recipe read from a picture, and one sentence for each thing that was not understood.
+
+    ``studio`` is whose file it is; "" is ours.
+    """
 
     recipe: Recipe
     notes: tuple[str, ...]
+    studio: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def read_recipe(file: str | Path) -> Recipe:
 
 
 def restore(file: str | Path) -> Restored:
-    """The recipe in a picture of ours, or of others that write A1111-style text.
+    """The recipe in a picture of ours, or of one of the studios in ``gallery.studios``.
 
     Raises PictureError, MetadataError.
     """
@@ -87,16 +90,14 @@ def restore_from(image: Image.Image) -> Restored:
     ours = image.info.get(RECIPE_CHUNK)
     if isinstance(ours, str):
         return _keep_valid(_json_object(ours), ())
-    theirs = image.info.get(PARAMETERS_CHUNK)
-    if not isinstance(theirs, str):
-        theirs = _user_comment(image)
-    if not theirs.strip():
-        raise MetadataError("Picture: it carries no settings (no 'atelier' or 'parameters' text inside).")
-    if len(theirs) > MAX_TEXT:
-        raise MetadataError(
-            f"Picture: its settings are {len(theirs)} characters; at most {MAX_TEXT} are read."
-        )
-    return _keep_valid(*parameters.read(theirs))
+    try:
+        theirs = studios.read(studios.texts(image))
+    except studios.NotUnderstood as error:
+        raise MetadataError(f"Picture: {error}") from None
+    if theirs is None:
+        known = ", ".join(studio.name for studio in studios.STUDIOS)
+        raise MetadataError(f"Picture: it carries no settings of ours, nor of {known}.")
+    return replace(_keep_valid(theirs.values, theirs.notes), studio=theirs.studio)
 
 
 def read_stamp(image: Image.Image) -> Stamp | None:
@@ -104,7 +105,7 @@ def read_stamp(image: Image.Image) -> Stamp | None:
     try:
         values = _json_object(image.info.get(ENTRY_CHUNK, ""))
         created = datetime.fromisoformat(str(values["created"]))
-        parents = tuple(str(parent) for parent in values["parents"])
+        parents = tuple(str(parent) for parent in values["parents"] if is_id(str(parent)))[:MOST_PARENTS]
         return Stamp(str(values["id"]), created.astimezone(), parents)
     except (MetadataError, KeyError, TypeError, ValueError, OverflowError):
         return None
@@ -139,15 +140,3 @@ def _keep_valid(values: dict[str, Any], notes: tuple[str, ...]) -> Restored:
     if not kept:
         raise MetadataError("Picture: none of its settings could be understood. " + " ".join(told))
     return Restored(Recipe.read(kept), tuple(told))
-
-
-def _user_comment(image: Image.Image) -> str:
-    """EXIF UserComment of a JPEG or WebP, where other tools keep their parameters text; "" if none."""
-    try:
-        comment = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-    except Exception:  # Pillow's EXIF reader raises many types on bad bytes; unreadable means absent
-        return ""
-    if not isinstance(comment, bytes):
-        return str(comment)
-    code, text = comment[:8], comment[8 : 8 + 4 * MAX_TEXT]
-    return text.decode("utf-16-be" if code == b"UNICODE\0" else "utf-8", errors="replace").strip("\0")

@@ -29,6 +29,7 @@ SAMPLER_NAMES = {
     "lms": "LMS",
     "unipc-3": "UniPC",
     "pndm": "PLMS",
+    "dpm-adaptive": "DPM adaptive",
     "restart": "Restart",
     "lcm": "LCM",
 }
@@ -125,23 +126,28 @@ def _control(control: Control) -> str:
 
 def read(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """(values for a Recipe, notes on what has no equal here) of a parameters text. Checks no bounds."""
-    *lines, last = text.strip().replace("\r\n", "\n").split("\n")
-    pairs = _PAIR.findall(last)
-    if len(pairs) < 3:
-        lines, pairs = [*lines, last], []
-    prompt, negative = _split_prompts(lines)
+    prompt, negative, pairs = parse(text)
     values: dict[str, Any] = {"prompt": prompt, "negative": negative}
     notes: list[str] = []
     for key, raw in pairs:
-        found = _value(key.strip(), _unquote(raw.strip()))
+        found = value(key, raw)
         if found is None:
-            notes.append(f"Not restored: {key.strip()} ({_unquote(raw.strip())[:80]}) has no equal here.")
+            notes.append(f"Not restored: {key} ({raw[:80]}) has no equal here.")
         else:
             values.update(found)
     return values, tuple(notes)
 
 
-def _value(key: str, text: str) -> dict[str, Any] | None:
+def parse(text: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """(prompt, negative prompt, the pairs of the last line) of a parameters text, of whichever studio."""
+    *lines, last = text.strip().replace("\r\n", "\n").split("\n")
+    pairs = _PAIR.findall(last)
+    if len(pairs) < 3:
+        lines, pairs = [*lines, last], []
+    return *_split_prompts(lines), [(key.strip(), _unquote(raw.strip())) for key, raw in pairs]
+
+
+def value(key: str, text: str) -> dict[str, Any] | None:
     """What one pair says in a Recipe's fields; None where it has no equal."""
     if key in _NUMBERS:
         field, kind = _NUMBERS[key]

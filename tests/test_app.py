@@ -16,9 +16,10 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import app
-from gallery import read_recipe
+from gallery import Gallery, read_recipe
 from pipelines import to_images
-from pipelines.recipe import fields
+from pipelines.recipe import Control, Recipe, fields
+from tests.gallery.sampled import write
 
 ROOT = Path(__file__).parents[1]
 
@@ -193,3 +194,45 @@ def test_preprocess_writes_what_a_controlnet_reads(tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<html>")
     code, said = run("preprocess", str(tmp_path / "page.png"), "canny", "--out", str(tmp_path / "x.png"))
     assert code == 2 and "not a PNG, JPEG or WebP" in said
+
+
+def test_a_bundle_and_another_studios_picture_are_imported(tmp_path: Path) -> None:
+    here, there, out = tmp_path / "here", tmp_path / "there", tmp_path / "out" / "cat.zip"
+    gallery = Gallery(here / "gallery")
+    source = Image.new("RGB", (8, 8), "navy")
+    control = Control(net="edges", picture=gallery.inputs.add(source))
+    entry = gallery.add(Image.new("RGB", (16, 16)), Recipe(prompt="a cat", controls=(control,)))
+    gallery.close()
+    code, said = run("bundle", entry.id, "--out", str(out), "--home", str(here))
+    assert code == 0 and said.strip() == str(out), said
+
+    swarm = {"sui_image_params": {"prompt": "a dog", "steps": 9, "sampler": "euler", "zeronegative": True}}
+    theirs = write(tmp_path / "dog.png", "png", {"parameters": json.dumps(swarm)})
+    code, said = run("import", str(out), str(theirs), "--home", str(there))
+    assert code == 0 and "zeronegative (True) has no equal here" in said, said
+    found = Gallery(there / "gallery")
+    assert [one.recipe for one in found.find()] == [
+        Recipe(prompt="a dog", steps=9, sampler="euler"),
+        entry.recipe,
+    ]
+    assert found.get(entry.id) is not None and control.picture in found.inputs
+
+
+def test_what_cannot_be_bundled_or_imported_says_why(tmp_path: Path) -> None:
+    home = str(tmp_path / "here")
+    Gallery(tmp_path / "here" / "gallery").close()
+    out = tmp_path / "taken.zip"
+    out.write_text("kept")
+    for words, said in (
+        (("bundle", "ab", "--out", str(tmp_path / "a.png"), "--home", home), "got '.png'; allowed: .zip"),
+        (("bundle", "ab", "--out", str(out), "--home", home), "exists already; --overwrite replaces it"),
+        (("bundle", "ab", "--out", str(tmp_path / "a.zip"), "--home", home), "ENTRY: got 'ab'; allowed: ids"),
+        (
+            ("bundle", "ab", "--out", str(tmp_path / "a.zip"), "--home", str(tmp_path / "no")),
+            "has no gallery",
+        ),
+        (("import", str(out), "--home", home), "not a PNG, JPEG or WebP"),
+    ):
+        code, told = run(*words)
+        assert code != 0 and said in told, told
+    assert out.read_text() == "kept" and not (tmp_path / "a.zip").exists() and not (tmp_path / "no").exists()

@@ -309,17 +309,20 @@ class Create:
             found = restore(Path(file))
         except (PictureError, MetadataError) as error:
             return {self._notice: show.notice(str(error)), self._file: None}
-        return {**self.reuse(found.recipe, found.notes), self._file: None}
+        return {**self.reuse(found.recipe, found.notes, found.studio), self._file: None}
 
-    def reuse(self, recipe: Recipe, notes: tuple[str, ...] = ()) -> Updates:
-        """Show ``recipe`` in the form."""
+    def reuse(self, recipe: Recipe, notes: tuple[str, ...] = (), studio: str = "") -> Updates:
+        """Show ``recipe``, of a file of another ``studio`` if one is named, in the form."""
         if not self.form.has_model(recipe.model):
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
         controls = self._controls.shown([control.model_dump() for control in recipe.controls])
-        return {**self.form.updates(self.form.filled(recipe)), **controls, self._notice: said}
+        return {
+            **self.form.updates(self.form.filled(recipe)),
+            **controls,
+            self._notice: show.restored(notes, studio),
+        }
 
     @property
     def reuse_outputs(self) -> list[Component]:

@@ -59,6 +59,15 @@ def good_news(line: str) -> str:
     return f'<div class="notice good" role="status"><p>{escape(line)}</p></div>'
 
 
+def restored(notes: Sequence[str], studio: str) -> str:
+    """What of a file's settings is in the form now, and each of those that is not. ``studio`` is another one
+    whose file it is, or ""."""
+    whose = f"Settings of {studio}" if studio else "Settings"
+    if not notes:
+        return good_news(f"{whose}: all were restored." if studio else "All settings were restored.")
+    return notice(f"{whose}: what means the same here was restored. This was not:" if studio else "", *notes)
+
+
 def hint(line: str) -> str:
     return f'<p class="hint">{escape(line)}</p>'
 
