@@ -11,14 +11,18 @@ from engine.events import Cancelled, Done, Event, Failed, Progress, Queued
 from engine.hashes import Hashes
 from engine.job import Job, JobCancelled, JobFailed
 from engine.line import QueueFull
+from engine.series import Series
 from engine.wordbook import WildcardFolder, styles_in
 from models.hub import HubError, Offer, Repository, ask
 from pipelines.counted import Counted
+from pipelines.grid import Axis, Cell, axes, axis, cells
 
 __all__ = [
     "PREPROCESSORS",
+    "Axis",
     "Cancelled",
     "Catalogue",
+    "Cell",
     "Counted",
     "Done",
     "Download",
@@ -39,8 +43,12 @@ __all__ = [
     "Queued",
     "QueueFull",
     "Repository",
+    "Series",
     "WildcardFolder",
     "ask",
+    "axes",
+    "axis",
+    "cells",
     "preprocess",
     "styles_in",
 ]

@@ -257,13 +257,23 @@ class Create:
 
     def _start(self, kept: dict[str, Any], controls: str, *values: Any) -> Updates:
         try:
-            recipe = self._controls.put_into(self.form.read(values), controls)
-            job = self._engine.submit(recipe, user=str(kept.get("visitor", "local")))
+            recipe, user = self.read(kept, controls, *values)
+            job = self._engine.submit(recipe, user=user)
         except (RecipeError, QueueFull) as error:
             return {self._notice: show.notice(str(error))}
         settings = dict(zip(self.form.names, values, strict=True))
         memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed, "controls": controls}
         return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
+
+    @property
+    def asked(self) -> list[Component]:
+        """What ``read`` reads."""
+        return self._settings_now
+
+    def read(self, kept: dict[str, Any], controls: str, *values: Any) -> tuple[Recipe, str]:
+        """The recipe that the page shows, and whose it is. Raises ``RecipeError``."""
+        recipe = self._controls.put_into(self.form.read(values), controls)
+        return recipe, str(kept.get("visitor", "local"))
 
     def _choose(self, kept: dict[str, Any], *values: Any) -> Updates:
         """Another model: begin to load it, and show its defaults where those of the one before were shown."""

@@ -9,6 +9,7 @@ from engine import Catalogue, Downloads, Engine
 from gallery import Gallery
 from ui.create import Create
 from ui.gallery import BROKEN, Browse
+from ui.grid import Grid
 from ui.models import Models
 from ui.theme import theme
 
@@ -42,6 +43,8 @@ def build(
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
                 create = Create(engine, gallery, catalogue, kept)
+            with gr.Tab("Grid", id="grid"):
+                Grid(engine, gallery, create, tabs)
             with gr.Tab("Gallery", id="gallery") as tab:
                 Browse(gallery, create, tabs, tab)
             with gr.Tab("Models", id="models") as tab:

@@ -1,0 +1,69 @@
+"""A series of recipes: a few at a time, each kept or its fault told, whoever looks."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine import Engine, Series
+from engine.series import AT_ONCE
+from gallery import Gallery
+from models import Parts
+from pipelines import Recipe
+from tests.engine.conftest import Network
+
+
+@pytest.fixture
+def engine(tiny: Parts, tmp_path: Path) -> Iterator[Engine]:
+    with Engine(lambda name: tiny, Gallery(tmp_path), rows=8) as running:
+        yield running
+
+
+def test_every_recipe_is_drawn_and_kept_in_its_place(engine: Engine, a_recipe: Callable[..., Recipe]) -> None:
+    recipes = [a_recipe(seed=k, steps=2) for k in range(7)]
+    series = Series(engine, recipes, "ann")
+    assert series.wait(60) and series.faults == {}
+    assert [series.entries[k].recipe.seed for k in range(7)] == list(range(7))
+
+
+def test_it_leaves_room_for_its_person_and_draws_together(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe]
+) -> None:
+    network.before = lambda rows, context: time.sleep(0.02)
+    series = Series(engine, [a_recipe(seed=k, steps=3) for k in range(10)], "ann")
+    most = 0
+    while not series.ended:
+        most = max(most, sum(not job.ended for job in engine.jobs("ann")))
+        time.sleep(0.005)
+    assert 1 < most <= AT_ONCE and max(network.calls) > 2
+    assert len(series.entries) == 10
+
+
+def test_one_that_cannot_be_drawn_stops_no_other(engine: Engine, a_recipe: Callable[..., Recipe]) -> None:
+    engine.submit(a_recipe()).result(60)  # the model is there now, so that a bad size is told at once
+    recipes = [a_recipe(), a_recipe(prompt="__nowhere__"), a_recipe(seed=9)]
+    series = Series(engine, recipes, "ann")
+    assert series.wait(60) and set(series.entries) == {0, 2}
+    assert "nowhere" in series.faults[1]
+
+
+def test_what_was_made_before_a_stop_stays(
+    engine: Engine, network: Network, a_recipe: Callable[..., Recipe]
+) -> None:
+    network.before = lambda rows, context: time.sleep(0.05)
+    series = Series(engine, [a_recipe(seed=k, steps=1 + 40 * (k > 1)) for k in range(12)], "ann")
+    while not series.entries:
+        time.sleep(0.01)
+    series.cancel()
+    assert series.wait(20) and 1 <= len(series.entries) < 12
+    assert not any(not job.ended for job in engine.jobs("ann"))
+
+
+def test_a_closed_engine_ends_it(tiny: Parts, a_recipe: Callable[..., Recipe]) -> None:
+    engine = Engine(lambda name: tiny)
+    with ThreadPoolExecutor(1):
+        engine.close()
+    series = Series(engine, [a_recipe(), a_recipe()], "ann")
+    assert series.wait(20) and set(series.faults) == {0, 1}
