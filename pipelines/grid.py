@@ -44,7 +44,7 @@ class Cell:
 def axes() -> dict[str, str]:
     """What an axis may be: name -> label."""
     own = {spec.name: spec.label for spec in fields() if spec.name not in _ALL}
-    return {**own, "replace": "Prompt: search and replace", "lora": "LoRA weight"}
+    return {**own, "replace": "Search and replace", "lora": "LoRA weight"}
 
 
 def axis(name: str, text: str) -> Axis:

@@ -66,7 +66,7 @@ class Grid:
             buttons=["download", "fullscreen"], format="png",
         )  # fmt: skip
         self._cells = gr.Gallery(
-            elem_id="grid-cells", label="Its pictures", columns=6, object_fit="contain", height="auto",
+            elem_id="grid-cells", label="Its pictures", show_label=False, columns=6, object_fit="contain", height="auto",
             allow_preview=False, interactive=False, visible=False, buttons=[],
         )  # fmt: skip
         with gr.Column(visible=False, elem_id="grid-cell") as self._panel:
@@ -179,7 +179,7 @@ class Grid:
 
 def _label(run: Run, number: int) -> str:
     place = run.cells[number].place
-    told = (f"{side.name} {side.labels[k]}" for side, k in zip(run.sides, place, strict=False))
+    told = (side.labels[k] for side, k in zip(run.sides, place, strict=False))
     return " · ".join(told)
 
 

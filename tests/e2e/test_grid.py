@@ -29,7 +29,7 @@ def test_a_grid_is_drawn_and_a_cell_used_again(page: Page, studio: Studio, width
     page.set_viewport_size({"width": width, "height": 900})
     fill(page, prompt="a grid of zebras", seed=21)
     before = studio.pictures()
-    ask(page, x=("Steps", "1, 2"), y=("Prompt: search and replace", "zebras, owls"))
+    ask(page, x=("Steps", "1, 2"), y=("Search and replace", "zebras, owls"))
     page.click("#grid-draw")
     expect(page.locator("#grid-said")).to_contain_text("4 of 4 pictures", timeout=WAIT)
     assert len(studio.pictures() - before) == 4
