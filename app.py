@@ -15,7 +15,15 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
 
-from adapters import PREPROCESSORS, ControlNetFolder, EmbeddingFolder, LoraFolder, preprocess
+from adapters import (
+    PREPROCESSORS,
+    ControlNetFolder,
+    EmbeddingFolder,
+    ImageEncoderFolder,
+    IpAdapterFolder,
+    LoraFolder,
+    preprocess,
+)
 from engine import (
     Cancelled,
     Catalogue,
@@ -85,6 +93,8 @@ def serve(
     wildcards = WildcardFolder(home / "wildcards")
     loras = LoraFolder(home / "loras", lambda: catalogue.files("lora"))
     nets = ControlNetFolder(home / "controlnets", lambda: catalogue.files("controlnet"))
+    encoders = ImageEncoderFolder(home / "image-encoders", lambda: catalogue.files("image-encoder"))
+    adapters = IpAdapterFolder(home / "ip-adapters", encoders, lambda: catalogue.files("ip-adapter"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
     words = EmbeddingFolder(home / "embeddings", lambda: catalogue.files("embedding"))
     if manage is None:
@@ -92,7 +102,7 @@ def serve(
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
         catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, embeddings=words,
-        styles=styles, vaes=catalogue.with_vae,
+        ip_adapters=adapters, styles=styles, vaes=catalogue.with_vae,
     )  # fmt: skip
     with drawer as engine, closing(downloads):
         try:

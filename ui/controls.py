@@ -15,7 +15,7 @@ from engine import PREPROCESSORS, Engine, preprocess
 from gallery import Gallery, PictureError
 from gallery.inputs import upright
 from gallery.pictures import open_picture
-from pipelines.recipe import Control, FieldSpec, Recipe, RecipeError, control_fields
+from pipelines.recipe import Control, FieldSpec, Recipe, RecipeError, influence_fields
 from ui import show
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
@@ -32,7 +32,7 @@ class Controls:
     def __init__(self, engine: Engine, gallery: Gallery) -> None:
         self._engine = engine
         self._gallery = gallery
-        specs = {spec.name: spec for spec in control_fields()}
+        specs = {spec.name: spec for spec in influence_fields("controls")}
         with gr.Accordion("ControlNets", open=False, elem_id="controls"):
             with gr.Row(elem_classes="looks"):
                 self._file = gr.Image(
@@ -100,7 +100,7 @@ class Controls:
         text = json.dumps([control.model_dump() for control in kept])
         return {
             self.value: text,
-            self._list: show.controls(kept),
+            self._list: show.influences(kept),
             self._clear: gr.update(visible=bool(kept)),
         }
 

@@ -65,7 +65,7 @@ REFUSED = {
     "ControlNet: got none; allowed: one of the list": ("0" * 64, None, SETTINGS),
     "From: got nothing": ("0" * 64, "edges", (1, None, 100, "crop", "balanced")),
     "Until: got 120": ("0" * 64, "edges", (1, 0, 120, "crop", "balanced")),
-    "Control end: got 0.2": ("0" * 64, "edges", (1, 50, 20, "crop", "balanced")),
+    "End: got 0.2": ("0" * 64, "edges", (1, 50, 20, "crop", "balanced")),
 }
 
 
