@@ -8,7 +8,16 @@ from PIL import Image
 from torch import Tensor
 
 from adapters import ImageEncoderFolder, IpAdapterFolder
-from benchmarks.parity.latents import RECIPE, Case, Models, Pair, our_latents, plain_pipeline, their_latents
+from benchmarks.parity.latents import (
+    FAMILIES,
+    RECIPE,
+    Case,
+    Models,
+    Pair,
+    our_latents,
+    plain_pipeline,
+    their_latents,
+)
 from gallery import sha256_of
 from pipelines import Folders, Recipe, Reference
 from tests.tiny import Family, write_image_encoder, write_ip_adapter
@@ -84,7 +93,6 @@ def _run(models: Models, family: Family, name: str) -> Pair:
     return Pair(home.latents(recipe), theirs(home, recipe), home.latents(RECIPE))
 
 
-FAMILIES: dict[str, Family] = {"SD 1.5": "sd", "SDXL": "sdxl"}
 CASES = [
     Case(f"IP-Adapter, {said}: {name}", partial(_run, family=family, name=name))
     for said, family in FAMILIES.items()

@@ -95,6 +95,9 @@ def their_pipeline(folder: Path, kind: str, **parts: Any) -> Any:
     return pipeline
 
 
+FAMILIES: dict[str, Family] = {"SD 1.5": "sd", "SDXL": "sdxl"}  # those that adapters are made for
+
+
 def plain_pipeline(folder: Path, family: Family, **parts: Any) -> Any:
     """Diffusers' pipeline of text to pictures of ``family``."""
     return their_pipeline(

@@ -20,8 +20,8 @@ from adapters import (
     load_ip_adapter,
 )
 from adapters.image_encoder import load_image_encoder, sees
-from benchmarks.parity.ip_adapters import CASES, FACE, FAMILIES, PICTURES, SCENE, Home, reference
-from benchmarks.parity.latents import RECIPE, TOLERANCE, Case, Models, difference, our_latents
+from benchmarks.parity.ip_adapters import CASES, FACE, PICTURES, SCENE, Home, reference
+from benchmarks.parity.latents import FAMILIES, RECIPE, TOLERANCE, Case, Models, difference, our_latents
 from models import ModelError, Parts
 from models.header import read_header
 from models.ip_adapter import Sight
