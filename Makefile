@@ -9,7 +9,7 @@ RUN_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench starter starter-eval adapters doctor screenshots browser clean
+.PHONY: help setup run test lint bench parity starter starter-eval adapters doctor screenshots browser clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ lint: $(STAMP) ## ruff and pyright
 
 bench: $(STAMP) ## throughput against diffusers on the same weights
 	$(PY) -m benchmarks.throughput $(BENCH_ARGS)
+
+parity: $(STAMP) ## how far our latents are from diffusers', measured into docs/parity.md
+	$(PY) -m benchmarks.parity
 
 # glibc hands memory back at once and takes it again in small pages: without that a training step took 1.5 s, not 2.
 KEEP_MEMORY := GLIBC_TUNABLES=glibc.malloc.hugetlb=1 MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=500000000

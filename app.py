@@ -14,8 +14,17 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
+from PIL.Image import Image
 
-from adapters import PREPROCESSORS, ControlNetFolder, EmbeddingFolder, LoraFolder, preprocess
+from adapters import (
+    PREPROCESSORS,
+    ControlNetFolder,
+    EmbeddingFolder,
+    ImageEncoderFolder,
+    IpAdapterFolder,
+    LoraFolder,
+    preprocess,
+)
 from engine import (
     Cancelled,
     Catalogue,
@@ -31,7 +40,7 @@ from engine import (
 from engine.doctor import report
 from gallery import Gallery, commands, save_picture
 from gallery.commands import HERE, Home
-from gallery.inputs import upright
+from gallery.inputs import sha256_of, upright, weighed_picture
 from gallery.pictures import open_picture
 from models import defaults
 from pipelines import Recipe, RecipeError, random_seed
@@ -54,6 +63,12 @@ Manage = Annotated[
         help="Let the page open model folders and download; if not given, only off the network.",
     ),
 ]
+INFLUENCES = {
+    name: Annotated[list[str] | None, typer.Option(
+        metavar="NAME=FILE[:WEIGHT]", help=f"A picture to {what} NAME. May be repeated, up to 4 times."
+    )]
+    for name, what in (("control", "follow by the ControlNet"), ("reference", "take after by the IP-Adapter"))
+}  # fmt: skip
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
@@ -84,14 +99,15 @@ def serve(
     wildcards = WildcardFolder(home / "wildcards")
     loras = LoraFolder(home / "loras", lambda: catalogue.files("lora"))
     nets = ControlNetFolder(home / "controlnets", lambda: catalogue.files("controlnet"))
+    encoders = ImageEncoderFolder(home / "image-encoders", lambda: catalogue.files("image-encoder"))
+    adapters = IpAdapterFolder(home / "ip-adapters", encoders, lambda: catalogue.files("ip-adapter"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
     words = EmbeddingFolder(home / "embeddings", lambda: catalogue.files("embedding"))
-    if manage is None:
-        manage = host in LOCAL and not share
+    manage = host in LOCAL and not share if manage is None else manage
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
         catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, embeddings=words,
-        styles=styles, vaes=catalogue.with_vae,
+        ip_adapters=adapters, styles=styles, vaes=catalogue.with_vae,
     )  # fmt: skip
     with drawer as engine, closing(downloads):
         try:
@@ -112,11 +128,16 @@ def page_secret(home: Path) -> str:
     return file.read_text().strip()
 
 
-def draw(out: Path, overwrite: bool, **given: Any) -> None:
+def draw(
+    out: Path, overwrite: bool, control: list[str] | None, reference: list[str] | None, **given: Any
+) -> None:
     """Draw without a page. Every option but --out and --overwrite is a setting of the recipe."""
     from rich.console import Console
 
     console = Console(stderr=True)
+    pictures: dict[str, Image] = {}
+    given["controls"] = led("--control", "net", control, pictures)
+    given["references"] = led("--reference", "adapter", reference, pictures)
     good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
     given = good | {name: value for name, value in given.items() if value is not None}
     given.setdefault("seed", random_seed())
@@ -135,8 +156,10 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
         folders: dict[str, Any] = {
             "wildcards": WildcardFolder(home / "wildcards"), "loras": LoraFolder(home / "loras"),
             "embeddings": EmbeddingFolder(home / "embeddings"),
+            "controlnets": ControlNetFolder(home / "controlnets"),
+            "ip_adapters": IpAdapterFolder(home / "ip-adapters", ImageEncoderFolder(home / "image-encoders")),
         }  # fmt: skip
-        with Engine(**folders) as engine:
+        with Engine(pictures=pictures, **folders) as engine:
             job = engine.submit(recipe)
             follow(job, console)
             job.result()
@@ -148,6 +171,19 @@ def draw(out: Path, overwrite: bool, **given: Any) -> None:
         raise typer.Exit(1) from None
     finally:  # what was finished is kept, however it ended
         save_finished(job, files, console)
+
+
+def led(option: str, reader: str, said: list[str] | None, pictures: dict[str, Image]) -> list[dict[str, Any]]:
+    """What each ``NAME=FILE[:WEIGHT]`` says, as a recipe has it; the pictures come into ``pictures``."""
+    found = []
+    for text in said or ():
+        try:
+            name, picture, weight = weighed_picture(text)
+        except (ValueError, OSError) as error:
+            raise typer.BadParameter(str(error), param_hint=option) from None
+        pictures[sha256_of(picture)] = picture
+        found.append({reader: name, "picture": sha256_of(picture), "weight": weight})
+    return found
 
 
 def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
@@ -201,6 +237,7 @@ def draw_signature() -> inspect.Signature:
             "prompt", keyword, annotation=Annotated[str, typer.Argument(help=prompt.help, show_default=False)]
         ),
         *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
+        *(inspect.Parameter(name, keyword, default=None, annotation=a) for name, a in INFLUENCES.items()),
         inspect.Parameter(
             "out", keyword, default=Path("picture.png"),
             annotation=Annotated[Path, typer.Option(help="PNG to write; several are NAME-1.png, ...")],

@@ -20,7 +20,7 @@ from adapters.control_lora import MARK, whole
 from models import ModelError, Parts
 from models.checkpoint import from_checkpoint
 from models.header import Header, read_header
-from models.networks import empty, fill, from_folder
+from models.networks import empty, fill, folder_of, from_folder
 
 SOFT = 0.825  # by which the residual of each finer layer counts less, as AUTOMATIC1111's "my prompt" has it
 LAYERS = 13  # residuals of Stable Diffusion 1.x and 2.x; SDXL's ten are weighed as their first ten
@@ -123,9 +123,9 @@ def load_controlnet(file: Path, parts: Parts) -> ControlNet:
     """
     from diffusers.models.controlnets.controlnet import ControlNetModel
 
-    if (file.parent / "config.json").is_file():
-        name = file.parent.name
-        network = from_folder(ControlNetModel, file.parent, parts.dtype)
+    if (folder := folder_of(file)) is not None:
+        name = folder.name
+        network = from_folder(ControlNetModel, folder, parts.dtype)
     else:
         name = file.stem
         header = read_header(file)

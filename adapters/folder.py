@@ -1,16 +1,23 @@
 """The adapters of one folder, by name. Knows no prompts."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from adapters.controlnet import ControlNet, load_controlnet
+from adapters.image_encoder import ImageEncoder, load_image_encoder, sees
+from adapters.ip_adapter import IpAdapter, load_ip_adapter
 from adapters.lora import Lora, load_lora
 from adapters.textual_inversion import Embedding, load_embedding
 from models import ModelError, Parts
+from models.header import read_header
+from models.ip_adapter import Sight
 
 MOST_FILES = 10_000  # that are listed
 OF_FOLDER = "diffusion_pytorch_model"  # how diffusers calls the weights in a folder that has the name
+OF_TRANSFORMERS = "model."  # how transformers calls them, where a config.json is beside them
 
 Adapter = TypeVar("Adapter")
 
@@ -69,9 +76,15 @@ class AdapterFolder(Mapping[str, Path], Generic[Adapter]):
         found: dict[str, Path] = {}
         for file in sorted(root.rglob("*.safetensors"))[:MOST_FILES]:
             if file.is_file() and file.resolve().is_relative_to(root):
-                named = file.parent if file.stem.startswith(OF_FOLDER) else file.with_suffix("")
-                found[named.relative_to(root).as_posix()] = file
+                found[_named(file).relative_to(root).as_posix()] = file
         return found | {name: file for name, file in self._more().items() if name not in found}
+
+
+def _named(file: Path) -> Path:
+    of_folder = file.stem.startswith(OF_FOLDER) or (
+        file.name.startswith(OF_TRANSFORMERS) and (file.parent / "config.json").is_file()
+    )
+    return file.parent if of_folder else file.with_suffix("")
 
 
 class LoraFolder(AdapterFolder[Lora]):
@@ -93,3 +106,45 @@ class EmbeddingFolder(AdapterFolder[Embedding]):
 
     def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
         super().__init__(folder, "embedding", load_embedding, more)
+
+
+class ImageEncoderFolder(AdapterFolder[ImageEncoder]):
+    """CLIP's image encoders. Nobody names them: each IP-Adapter wants one of a certain width."""
+
+    def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
+        super().__init__(folder, "image encoder", load_image_encoder, more)
+        # Two gigabytes and more, shared by the IP-Adapters that are loaded, and gone with the last of them.
+        self._loaded: WeakValueDictionary[tuple[str, Any, Any], ImageEncoder] = WeakValueDictionary()
+
+    def find(self, sight: Sight, parts: Parts) -> ImageEncoder | None:
+        """The first, by name, that gives ``sight``; None where none does. Raises ``ModelError``."""
+        for name in sorted(self):
+            if sight in (_sights(self[name]) or ()):
+                key = (name, parts.device, parts.dtype)
+                if (loaded := self._loaded.get(key)) is None:
+                    loaded = self._loaded[key] = self.load(name, parts)
+                return loaded
+        return None
+
+
+def _sights(file: Path) -> tuple[Sight, Sight] | None:
+    """What it offers, by its header; None where that cannot be read."""
+    if file.is_dir():
+        files = sorted(file.glob(f"{OF_TRANSFORMERS}*safetensors"))
+        return _sights(files[0]) if files else None
+    try:
+        return sees(read_header(file))
+    except ModelError:
+        return None
+
+
+class IpAdapterFolder(AdapterFolder[IpAdapter]):
+    """IP-Adapters, named in recipes; they see by the image encoders of ``encoders``."""
+
+    def __init__(
+        self,
+        folder: Path,
+        encoders: ImageEncoderFolder,
+        more: Callable[[], Mapping[str, Path]] = dict,
+    ) -> None:
+        super().__init__(folder, "IP-Adapter", partial(load_ip_adapter, encoder=encoders.find), more)

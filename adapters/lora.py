@@ -17,6 +17,18 @@ from models import ModelError, Parts
 from models.header import read_header
 
 LARGEST = 2 << 30  # bytes
+IN_BLOCKS = ("lora_unet_input_blocks_", "lora_unet_middle_block_", "lora_unet_output_blocks_")
+SGM_TOP = {  # outside the blocks
+    "lora_unet_input_blocks_0_0": "lora_unet_conv_in", "lora_unet_out_2": "lora_unet_conv_out",
+    "lora_unet_time_embed_0": "lora_unet_time_embedding_linear_1",
+    "lora_unet_time_embed_2": "lora_unet_time_embedding_linear_2",
+    "lora_unet_label_emb_0_0": "lora_unet_add_embedding_linear_1",
+    "lora_unet_label_emb_0_2": "lora_unet_add_embedding_linear_2",
+}  # fmt: skip
+SGM_LAYERS = {  # of a block's convolutions, as LoCon trains them
+    "_in_layers_2": "_conv1", "_emb_layers_1": "_time_emb_proj", "_out_layers_3": "_conv2",
+    "_skip_connection": "_conv_shortcut", "_downsamplers_0_op": "_downsamplers_0_conv",
+}  # fmt: skip
 SGM_BLOCKS = {"input_blocks": "down_blocks", "middle_block": "mid_block", "output_blocks": "up_blocks"}
 
 
@@ -40,7 +52,7 @@ def load_lora(file: Path, parts: Parts) -> Lora:
         raise ModelError(f"File {file.name!r} has {file.stat().st_size} bytes; allowed: at most {LARGEST}.")
     tensors = load_file(file)
     modules = modules_of(parts)
-    if any(key.startswith("lora_unet_input_blocks") for key in tensors):
+    if any(key.startswith((*IN_BLOCKS, *SGM_TOP)) for key in tensors):
         tensors = _in_diffusers_names(tensors, parts.unet.config)
     found: dict[tuple[str, str], dict[str, Tensor]] = defaultdict(dict)
     lost = []
@@ -103,16 +115,28 @@ def _split(key: str) -> tuple[str, str]:
 
 
 def _in_diffusers_names(tensors: dict[str, Tensor], config: Any) -> dict[str, Tensor]:
-    """Stability's block names, in which SDXL's LoRAs are trained, in those of diffusers."""
+    """Stability's names, in which SDXL's LoRAs are trained, in those of diffusers; all of them or none."""
     from diffusers.loaders.lora_conversion_utils import _maybe_map_sgm_blocks_to_diffusers
 
+    top = tuple(SGM_TOP)
+    # Alone: beside names of diffusers' that function leaves Stability's out.
+    blocks = {key: t for key, t in tensors.items() if key.startswith(IN_BLOCKS) and not key.startswith(top)}
+    renamed = {key: t for key, t in tensors.items() if key not in blocks}
     try:
-        mapped = _maybe_map_sgm_blocks_to_diffusers(dict(tensors), config)
+        renamed |= _maybe_map_sgm_blocks_to_diffusers(dict(blocks), config)
     except (ValueError, IndexError, KeyError):  # blocks that this model has not: told name by name
         return tensors
-    renamed = {}
-    for key, tensor in mapped.items():
-        for theirs, ours in SGM_BLOCKS.items():
-            key = key.replace(f"lora_unet_{theirs}_", f"lora_unet_{ours}_")
-        renamed[key] = tensor
-    return renamed
+    named = {_in_diffusers_name(key): tensor for key, tensor in renamed.items()}
+    return named if len(named) == len(tensors) else tensors
+
+
+def _in_diffusers_name(key: str) -> str:
+    """What is left of Stability's names when blocks have diffusers' numbers."""
+    module, dot, suffix = key.partition(".")
+    module = SGM_TOP.get(module, module)
+    for theirs, ours in SGM_BLOCKS.items():
+        module = module.replace(f"lora_unet_{theirs}_", f"lora_unet_{ours}_")
+    if "_resnets_" in module or "_downsamplers_" in module:
+        for theirs, ours in SGM_LAYERS.items():
+            module = module.removesuffix(theirs) + ours if module.endswith(theirs) else module
+    return module + dot + suffix

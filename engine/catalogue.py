@@ -22,8 +22,8 @@ from models.load import STARTER
 from models.table import PREDICTIONS
 
 log = logging.getLogger("atelier.engine")
-OWN = ("models", "loras", "controlnets", "embeddings")  # below the studio's folder
-FORMAT = 1  # of the file of what was found
+OWN = ("models", "loras", "controlnets", "ip-adapters", "image-encoders", "embeddings")  # in its folder
+FORMAT = 2  # of the file of what was found
 
 
 class FolderError(ValueError):
@@ -75,7 +75,7 @@ class Catalogue:
 
     def all(self) -> list[Model]:
         """Every model, usable ones first, in the order of kinds and names; before all, the bundled one."""
-        order = ("checkpoint", "lora", "vae", "embedding", "controlnet", None)
+        order = ("checkpoint", "lora", "vae", "embedding", "controlnet", "ip-adapter", "image-encoder", None)
 
         def place(model: Model) -> tuple[int, bool, str]:
             return order.index(model.kind), model.found.path != self._starter, model.name.lower()

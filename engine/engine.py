@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder
+from adapters import ControlNetFolder, EmbeddingFolder, IpAdapterFolder, LoraFolder
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
 from engine.failure import saving_failed
@@ -40,8 +40,8 @@ class Engine:
     ``models`` loads a model by its name. ``gallery`` keeps every picture before its job is done; without one,
     jobs give PIL images. ``rows`` fixes how many rows one U-Net call carries; None finds it by measuring.
     ``wildcards`` are the lines that ``__name__`` in a prompt stands for, ``loras`` what ``<lora:name>`` does,
-    ``embeddings`` what their names do; ``controlnets`` and ``pictures`` are those that a recipe may name, the
-    latter the gallery's if not given.
+    ``embeddings`` what their names do; ``controlnets``, ``ip_adapters`` and ``pictures`` are those that a
+    recipe may name, the last the gallery's if not given.
     ``styles`` is a file of words to put around a prompt, as ``styles.csv`` of AUTOMATIC1111;
     ``vaes`` gives a model another VAE by its name.
     """
@@ -57,6 +57,7 @@ class Engine:
         controlnets: ControlNetFolder | None = None,
         embeddings: EmbeddingFolder | None = None,
         pictures: Pictures | None = None,
+        ip_adapters: IpAdapterFolder | None = None,
         styles: Path | None = None,
         vaes: Callable[[Parts, str], Parts] = with_vae,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
@@ -67,6 +68,7 @@ class Engine:
         self._gallery = gallery
         self._wildcards: Wildcards = wildcards or {}
         self._loras, self._controlnets, self._styles = loras, controlnets, styles
+        self._ip_adapters = ip_adapters
         self._most_jobs = most_jobs
         self._most_jobs_per_user = most_jobs_per_user
         self._ended_kept = ended_kept
@@ -78,7 +80,7 @@ class Engine:
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
         if pictures is None:
             pictures = gallery.inputs if gallery is not None else {}
-        folders = Folders(loras, controlnets, embeddings, pictures)
+        folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
         self._shelf = Shelf(models, models_kept, self._nudge, folders, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
@@ -155,6 +157,10 @@ class Engine:
     def controlnets(self) -> tuple[str, ...]:
         """The names of those that are there now."""
         return () if self._controlnets is None else tuple(self._controlnets)
+
+    def ip_adapters(self) -> tuple[str, ...]:
+        """The names of those that are there now."""
+        return () if self._ip_adapters is None else tuple(self._ip_adapters)
 
     def styles(self) -> tuple[Style, ...]:
         """Those of the file as it is now. Raises ``ValueError`` where it cannot be read."""

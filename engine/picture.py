@@ -5,13 +5,14 @@ from typing import Any
 
 from torch import Tensor
 
+from adapters import Seen
 from engine.batch import NotFinite
 from engine.job import Job
 from engine.shelf import Loaded
 from models import Context
 from pipelines import resolved
 from pipelines.recipe import Recipe
-from pipelines.requests import Decode, Denoise, EncodeText, Step
+from pipelines.requests import Decode, Denoise, EncodeReference, EncodeText, Step
 
 
 @dataclass(eq=False)
@@ -52,13 +53,17 @@ class Picture:
         except StopIteration as end:
             return end.value
 
-    def _answer(self, request: EncodeText | Step | Decode) -> Context | Tensor | None:
+    def _answer(
+        self, request: EncodeText | EncodeReference | Step | Decode
+    ) -> Context | Seen | Tensor | None:
         match request:
             case Step(index, of, x0):
                 self.step, self.of, self.estimate = index, of, x0
                 return None
             case EncodeText():
                 return self.model.encode(request)
+            case EncodeReference():
+                return self.model.see(request)
             case Decode(latents):
                 pixels = self.model.parts_of(self.recipe).decode(latents)
                 if not bool(pixels.isfinite().all()):

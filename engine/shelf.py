@@ -9,19 +9,22 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 
 import torch
 
+from adapters import Seen
 from models import Context, ModelError, Parts, with_vae
 from pipelines import Folders, check, text_to_image
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import EncodeText, Pipeline
+from pipelines.requests import EncodeReference, EncodeText, Pipeline
 
 NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
+SEEN_KEPT = 16  # reference pictures of one model, as its IP-Adapters see them: 6 MB each with SDXL
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -42,6 +45,7 @@ class Loaded:
         self._with_vae: OrderedDict[str, Parts] = OrderedDict()
         self._materials = folders.of(parts)
         self._tokenizing = threading.Lock()
+        self.see = lru_cache(SEEN_KEPT)(_see)
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
         parts.preview(
@@ -75,11 +79,16 @@ class Loaded:
         return self._with_vae[recipe.vae]
 
     def _bring(self, recipe: Recipe) -> None:
-        """Read its ControlNets, which are large, before the lock is taken; what is wrong is said later."""
-        if self._materials.controlnet is not None:
-            with suppress(ValueError):
-                for control in recipe.controls:
-                    self._materials.controlnet(control.net)
+        """Read its ControlNets and IP-Adapters, which are large, before the lock is taken; what is wrong is
+        said later."""
+        for read, names in (
+            (self._materials.controlnet, [control.net for control in recipe.controls]),
+            (self._materials.ip_adapter, [one.adapter for one in recipe.references]),
+        ):
+            if read is not None:
+                with suppress(ValueError):
+                    for name in names:
+                        read(name)
 
     def counted(self, text: str, joins: bool, wildcards: Wildcards) -> Counted:
         """How long ``text`` is to this model."""
@@ -99,6 +108,10 @@ class Loaded:
                 self._kept -= self._contexts.popitem(last=False)[1].hidden.numel()
         self._contexts.move_to_end(request)
         return self._contexts[request]
+
+
+def _see(request: EncodeReference) -> Seen:
+    return request.adapter.see(request.picture)
 
 
 class Shelf:

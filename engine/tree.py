@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from adapters.folder import OF_FOLDER
+from adapters.folder import OF_FOLDER, OF_TRANSFORMERS
 from models import ModelError
 from models.header import read_header
 from models.kind import Described, Kind, describe, describe_folder
@@ -27,7 +27,7 @@ PICTURES = (
     ".webp",
     ".preview.webp",
 )
-SINGLE = ("AutoencoderKL", "ControlNetModel")  # one network in diffusers' layout
+SINGLE = ("AutoencoderKL", "ControlNetModel", "CLIPVisionModelWithProjection")  # one network in a folder
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,9 @@ def _is_text(name: str) -> bool:
 
 
 def _is_network(folder: Path, files: list[str]) -> bool:
-    """Whether a folder is one VAE or ControlNet in diffusers' layout."""
-    if "config.json" not in files or not any(file.startswith(OF_FOLDER) for file in files):
+    """Whether a folder is one network in diffusers' or transformers' layout."""
+    weights = (OF_FOLDER, OF_TRANSFORMERS)
+    if "config.json" not in files or not any(file.startswith(weights) for file in files):
         return False
     try:
         head = (folder / "config.json").read_text("utf-8")[:100_000]

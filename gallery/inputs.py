@@ -37,6 +37,24 @@ def sha256_of(image: Image.Image) -> str:
     ).hexdigest()
 
 
+def weighed_picture(said: str) -> tuple[str, Image.Image, float]:
+    """(name, picture, weight) of ``NAME=FILE`` or ``NAME=FILE:WEIGHT``, as the command line has them.
+
+    A FILE that is there is one, whatever its name ends with. Raises ``PictureError``.
+    """
+    name, equals, rest = said.partition("=")
+    file, colon, weight = rest.rpartition(":")
+    if not colon or Path(rest).is_file():
+        file, weight = rest, "1"
+    if not (name and equals and file and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", weight)):
+        allowed = "NAME=FILE or NAME=FILE:WEIGHT, the weight a number"
+        raise PictureError(f"got {said[:80]!r}; allowed: {allowed}.")
+    try:
+        return name, upright(open_picture(file)), float(weight)
+    except (PictureError, OSError) as error:
+        raise PictureError(f"{file[:200]}: {error}") from None
+
+
 class Inputs(Mapping[str, Image.Image]):
     """Pictures below ``folder`` by their ``sha256_of``. Safe to use from several threads and processes."""
 

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from pipelines.recipe import BALANCES, Control, Recipe
+from pipelines.recipe import BALANCES, Control, Recipe, Reference
 
 # The names that web UI uses. A sampler or schedule without one is written under its own name.
 SAMPLER_NAMES = {
@@ -100,7 +100,8 @@ def write(recipe: Recipe) -> str:
         value = getattr(recipe, _NUMBERS[key][0])
         if value is not None:
             pairs.append((key, repr(value)))
-    pairs += [(f"ControlNet {k}", _control(control)) for k, control in enumerate(recipe.controls)]
+    units = [*map(_control, recipe.controls), *map(_reference, recipe.references)]
+    pairs += [(f"ControlNet {k}", unit) for k, unit in enumerate(units)]
     pairs.append(("Version", "Atelier"))
     lines = [prompt]
     if negative:
@@ -110,16 +111,26 @@ def write(recipe: Recipe) -> str:
 
 
 def _control(control: Control) -> str:
-    """As the ControlNet extension writes it; the picture is named by ours alone."""
+    """As the ControlNet extension writes it; the picture is what a preprocessor made."""
+    return _unit(control, "none", control.net, RESIZE_NAMES[control.resize], BALANCES[control.balance].label)
+
+
+def _reference(reference: Reference) -> str:
+    """To that extension, an IP-Adapter is a unit too."""
+    return _unit(reference, "ip-adapter-auto", reference.adapter, "Just Resize", "Balanced")
+
+
+def _unit(one: Control | Reference, module: str, model: str, resize: str, mode: str) -> str:
+    """The picture is named by ours alone."""
     values = {
-        "Module": "none",  # the picture is what a preprocessor made
-        "Model": control.net,
-        "Weight": f"{control.weight:g}",
-        "Resize Mode": RESIZE_NAMES[control.resize],
-        "Guidance Start": f"{control.start:g}",
-        "Guidance End": f"{control.end:g}",
-        "Control Mode": BALANCES[control.balance].label,
-        "Picture": control.picture,
+        "Module": module,
+        "Model": model,
+        "Weight": f"{one.weight:g}",
+        "Resize Mode": resize,
+        "Guidance Start": f"{one.start:g}",
+        "Guidance End": f"{one.end:g}",
+        "Control Mode": mode,
+        "Picture": one.picture,
     }
     return ", ".join(f"{key}: {value}" for key, value in values.items())
 

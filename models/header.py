@@ -51,6 +51,10 @@ def read_header(file: Path) -> Header:
         raise ModelError(f"File {str(file)!r} is damaged or not all there: {said}") from None
     except OSError as error:
         raise ModelError(f"File {str(file)!r} cannot be read: {error.strerror or error}.") from None
+    except RuntimeError:  # torch's, which maps the file into memory
+        raise ModelError(
+            f"File {str(file)!r} has {file.stat().st_size} bytes; allowed: what this machine can open."
+        ) from None
 
 
 def _check_beginning(file: Path) -> None:

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from models.error import ModelError
 from models.header import Header
+from models.ip_adapter import MAPS, recognise_ip_adapter
 from models.layout import read_layout
 from models.recognise import BY_WIDTH, UNET, recognise
 
-Kind = Literal["checkpoint", "vae", "lora", "embedding", "controlnet"]
+Kind = Literal["checkpoint", "vae", "lora", "embedding", "controlnet", "ip-adapter", "image-encoder"]
 FAMILIES = {"sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL"}
 OF_LAYOUT = {"stable-diffusion-1": "sd1", "stable-diffusion-2": "sd2", "stable-diffusion-xl": "sdxl"}
 OF_LORA = re.compile(
@@ -28,6 +29,7 @@ READS_TEXT = re.compile(  # the LoRA's factor that reads the text, with as many 
 IN_ENCODER = re.compile(r"q_proj\.(lora_down\.weight|lora_A\.weight|lora\.down\.weight|hada_w1_b)$")
 SAID = ("modelspec.architecture", "ss_base_model_version")
 SAYS = {"xl": "sdxl", "sd_v2": "sd2", "diffusion-v2": "sd2", "sd_v1": "sd1", "diffusion-v1": "sd1"}
+FIRST_OF_VISION = "vision_model.embeddings.patch_embedding.weight"
 MOST_TRIGGERS = 8
 LONGEST = 80  # characters of one trigger or title
 
@@ -58,6 +60,8 @@ def describe(header: Header) -> Described:
             told.prediction is not None,
         )
     for kind, widths in (
+        ("ip-adapter", _of_ip_adapter(header)),
+        ("image-encoder", _of_image_encoder(header)),
         ("lora", _of_lora(header)),
         ("controlnet", _of_controlnet(header)),
         ("embedding", _of_embedding(header)),
@@ -79,15 +83,18 @@ def describe_folder(folder: Path) -> Described:
         family = FAMILIES.get(OF_LAYOUT.get(layout.family, ""), "")
         return Described("checkpoint", family, inpainting=channels == 9)
     config = read_json(folder / "config.json")
-    match config.get("_class_name"):
+    match config.get("_class_name") or "".join(config.get("architectures") or []):
         case "AutoencoderKL":
             return Described("vae", "")
         case "ControlNetModel":
             family = BY_WIDTH.get(config.get("cross_attention_dim", 0), "")
             return Described("controlnet", FAMILIES.get(family, ""))
+        case "CLIPVisionModelWithProjection":
+            return Described("image-encoder", "")
         case other:
             raise ModelError(
-                f"Folder {folder.name!r} holds a {str(other)[:60]}; allowed: a VAE or a ControlNet."
+                f"Folder {folder.name!r} holds a {str(other)[:60]}; allowed: a VAE, a ControlNet or an image "
+                "encoder of CLIP."
             )
 
 
@@ -114,6 +121,17 @@ def _family(header: Header, widths: set[int]) -> str:
         return FAMILIES[family]
     said = " ".join(header.metadata.get(name, "") for name in SAID).lower()
     return next((FAMILIES[family] for part, family in SAYS.items() if part in said), "")
+
+
+def _of_ip_adapter(header: Header) -> set[int] | None:
+    if recognise_ip_adapter(header) is None:
+        return None
+    return {s[1] for n, s in header.shapes.items() if n.startswith(MAPS) and n.endswith("to_k_ip.weight")}
+
+
+def _of_image_encoder(header: Header) -> set[int] | None:
+    """No width: the same ones see for the IP-Adapters of all families."""
+    return set() if {"visual_projection.weight", FIRST_OF_VISION} <= header.shapes.keys() else None
 
 
 def _of_lora(header: Header) -> set[int] | None:

@@ -13,6 +13,12 @@ from models.header import read_header
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 
 
+def folder_of(file: Path) -> Path | None:
+    """The folder in diffusers' or transformers' layout that ``file`` is or lies in; None for a file alone."""
+    folder = file if file.is_dir() else file.parent
+    return folder if (folder / "config.json").is_file() else None
+
+
 def from_folder(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A network of class ``kind`` in diffusers' or transformers' layout. Raises ``ModelError``."""
     weights = sorted(folder.glob("*.safetensors"))

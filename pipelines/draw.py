@@ -9,13 +9,22 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder, attached, hinted, taught
+from adapters import (
+    ControlNetFolder,
+    EmbeddingFolder,
+    IpAdapterFolder,
+    LoraFolder,
+    attached,
+    hinted,
+    likened,
+    taught,
+)
 from adapters.lora import networks_of
 from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
+from pipelines.requests import Decode, Denoise, EncodeReference, EncodeText, Request, Step
 from pipelines.text_to_image import text_to_image
 
 
@@ -27,18 +36,20 @@ def draw(
     controlnets: ControlNetFolder | None = None,
     embeddings: EmbeddingFolder | None = None,
     pictures: Pictures = MappingProxyType({}),
+    ip_adapters: IpAdapterFolder | None = None,
 ) -> list[Image.Image]:
     """The ``recipe.count`` pictures of ``recipe`` by the model given, its adapters from the folders given.
 
-    ``pictures`` are those that it follows, by the names that it has for them; a VAE of the recipe is a path
-    here. Raises ``RecipeError``.
+    ``pictures`` are those that it follows or takes after, by the names that it has for them; a VAE of the
+    recipe is a path here. Raises ``RecipeError``.
     """
     if recipe.vae:
         try:
             parts = with_vae(parts, recipe.vae)
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
-    pipeline = text_to_image(recipe, parts, Folders(loras, controlnets, embeddings, pictures).of(parts))
+    folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
+    pipeline = text_to_image(recipe, parts, folders.of(parts))
     reply: Any = None
     while True:
         try:
@@ -53,6 +64,8 @@ def answer(request: Request, parts: Parts) -> Any:
     match request:
         case EncodeText():
             return encode(request, parts)
+        case EncodeReference(adapter, _, picture):
+            return adapter.see(picture)
         case Decode(latents):
             return parts.decode(latents)
         case Step():
@@ -86,8 +99,13 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each, from a single call of the network."""
     each = [ask for ask in asks for _ in range(len(ask.x))]
     weak = any(ask.network == "weak" for ask in asks)  # all or none; adapters were not made for it
-    loras, hints = [() if weak else ask.loras for ask in each], [() if weak else ask.hints for ask in each]
-    with attached(parts.unet, "unet", loras), hinted(parts.unet, hints):
+    helped = [] if weak else each
+    # LoRAs first: the queries that an IP-Adapter hears are those that they made.
+    with (
+        attached(parts.unet, "unet", [ask.loras for ask in helped]),
+        hinted(parts.unet, [ask.hints for ask in helped]),
+        likened(parts.unet, [ask.likenesses for ask in helped]),
+    ):
         x0 = parts.denoise(
             torch.cat([ask.x for ask in asks]),
             [ask.level for ask in each],

@@ -1,7 +1,6 @@
 """What a recipe's ControlNets follow, step by step: pictures of the drawing's size. Runs nothing."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +11,11 @@ from torch import Tensor
 from adapters import Hint, Hints
 from models import Parts
 from pipelines.control import Control
+from pipelines.influences import AWAY, flat, numbered, picture_of, steps_of
 from pipelines.materials import Materials
-from pipelines.recipe import Recipe, RecipeError
+from pipelines.recipe import Recipe
 from pipelines.staged import Steps
 from schedulers import Level
-
-AWAY = ("unconditional", "empty")  # texts that a drawing is guided away from
 
 
 class Followed(NamedTuple):
@@ -33,13 +31,8 @@ def followed(recipe: Recipe, parts: Parts, materials: Materials) -> tuple[Follow
     """The hints of ``recipe``. Raises ``RecipeError`` where one cannot be followed."""
     found = []
     for number, control in enumerate(recipe.controls, 1):
-        with _named(number):
-            first, last = control.steps(recipe.steps)
-            if first > last:
-                share = f"start {control.start:g} and end {control.end:g}"
-                raise ValueError(
-                    f"got {share}, with none of {recipe.steps} steps between; allowed: one or more."
-                )
+        with numbered("controls", number):
+            first, last = steps_of(control, recipe.steps)
             if control.weight:
                 found.append(_followed(control, recipe, materials)._replace(first=first, last=last))
     return tuple(found)
@@ -48,12 +41,9 @@ def followed(recipe: Recipe, parts: Parts, materials: Materials) -> tuple[Follow
 def _followed(control: Control, recipe: Recipe, materials: Materials) -> Followed:
     if materials.controlnet is None:
         raise ValueError(f"got {control.net[:60]!r}; allowed: none, as there is no folder of them.")
-    if control.picture not in materials.pictures:
-        raise ValueError(
-            f"its picture {control.picture[:12]}… is not here; allowed: one that is. Give it again."
-        )
+    given = picture_of(control, materials.pictures)
     net = materials.controlnet(control.net)
-    picture = sized(materials.pictures[control.picture], recipe.width, recipe.height, control.resize)
+    picture = sized(given, recipe.width, recipe.height, control.resize)
     hint = net.hint(pixels(picture), control.weight, soft=control.balance != "balanced")
     # Pooled residuals say nothing of places, and would make both branches alike (as in diffusers).
     return Followed(hint, 1, recipe.steps, control.balance == "control" or net.pooled)
@@ -70,9 +60,7 @@ def hints_at(some: Sequence[Followed], steps: Steps, asked: int, level: Level, t
 
 def sized(picture: Image.Image, width: int, height: int, resize: str) -> Image.Image:
     """``picture`` in RGB and of that size; ``resize`` is a name of ``pipelines.control.RESIZES``."""
-    if picture.has_transparency_data:  # nothing is drawn there
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "black"), picture.convert("RGBA"))
-    picture = picture.convert("RGB")
+    picture = flat(picture)
     match resize:
         case "stretch":
             return picture.resize((width, height), Image.Resampling.LANCZOS)
@@ -92,12 +80,3 @@ def _edge(picture: Image.Image) -> tuple[int, ...]:
 def pixels(picture: Image.Image) -> Tensor:
     """(3, H, W) in [0, 1]."""
     return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1) / 255
-
-
-@contextmanager
-def _named(number: int) -> Iterator[None]:
-    """What is wrong with a ControlNet says which one it is."""
-    try:
-        yield
-    except ValueError as error:
-        raise RecipeError(f"ControlNet {number}: {error}") from None

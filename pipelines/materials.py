@@ -1,4 +1,4 @@
-"""What recipes name and somebody has to have: LoRAs, embeddings, ControlNets, pictures. Knows no recipes."""
+"""What recipes name and somebody has to have: LoRAs, ControlNets, pictures and others. Knows no recipes."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +12,8 @@ from adapters import (
     ControlNetFolder,
     Embedding,
     EmbeddingFolder,
+    IpAdapter,
+    IpAdapterFolder,
     Lora,
     LoraFolder,
     Words,
@@ -23,7 +25,8 @@ Find: TypeAlias = Callable[[str], Lora]
 """The LoRA of a name; raises ``ValueError``."""
 Pictures: TypeAlias = Mapping[str, Image.Image]
 """Decoded pictures by the names that recipes have for them; may raise ``ValueError`` for what was there."""
-LORAS_KEPT, CONTROLNETS_KEPT, EMBEDDINGS_KEPT = 16, 4, 64  # of one model, those that were wanted last
+# Of one model, those that were wanted last.
+LORAS_KEPT, CONTROLNETS_KEPT, EMBEDDINGS_KEPT, IP_ADAPTERS_KEPT = 16, 4, 64, 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Materials:
     embedding: Callable[[str], Embedding] | None = None
     embeddings: Collection[str] = ()  # their names
     pictures: Pictures = field(default_factory=dict)
+    ip_adapter: Callable[[str], IpAdapter] | None = None
 
     def words(self, text: str) -> Words:
         """What ``text`` says that embeddings stand for. Raises ``ValueError``."""
@@ -50,6 +54,7 @@ class Folders:
     controlnets: ControlNetFolder | None = None
     embeddings: EmbeddingFolder | None = None
     pictures: Pictures = field(default_factory=dict)
+    ip_adapters: IpAdapterFolder | None = None
 
     def of(self, parts: Parts) -> Materials:
         """Those for the model ``parts``; each is read once while it is among the last that were wanted."""
@@ -59,6 +64,7 @@ class Folders:
             embedding=_kept(self.embeddings, parts, EMBEDDINGS_KEPT),
             embeddings=self.embeddings if self.embeddings is not None else (),
             pictures=self.pictures,
+            ip_adapter=_kept(self.ip_adapters, parts, IP_ADAPTERS_KEPT),
         )
 
 

@@ -25,7 +25,9 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipelines.control import BALANCES, RESIZES, Control
+from pipelines.influence import Influence
 from pipelines.prompt import cut, parts, without_asides
+from pipelines.reference import Reference
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -57,6 +59,11 @@ NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form i
     "levels": "pairs (alpha, sigma) of numbers, or none",
     "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
     "controls": "a list of at most 4 ControlNets, each with its picture",
+    "references": "a list of at most 4 reference pictures, each with its IP-Adapter",
+}
+INFLUENCES: dict[str, tuple[str, type[Influence]]] = {  # field -> what one of its list is called, and is
+    "controls": ("ControlNet", Control),
+    "references": ("Reference", Reference),
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -210,6 +217,12 @@ class Recipe(BaseModel):
 
     controls: Annotated[tuple[Control, ...], Field(max_length=4), BeforeValidator(_frozen)] = Field(
         (), title="ControlNets", description="Pictures that the drawing follows, each by a ControlNet."
+    )
+
+    references: Annotated[tuple[Reference, ...], Field(max_length=4), BeforeValidator(_frozen)] = Field(
+        (),
+        title="Reference pictures",
+        description="Pictures that the drawing takes after, each by an IP-Adapter.",
     )
 
     levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
@@ -397,9 +410,10 @@ def fields() -> list[FieldSpec]:
     return [_spec(name) for name in Recipe.model_fields if name not in NOT_CHOSEN]
 
 
-def control_fields() -> list[FieldSpec]:
-    """Every field of a ControlNet of the recipe."""
-    return [_spec(name, Control) for name in Control.model_fields]
+def influence_fields(field: str) -> list[FieldSpec]:
+    """Every field of one of the list that ``field`` of the recipe is, "controls" or "references"."""
+    of = INFLUENCES[field][1]
+    return [_spec(name, of) for name in of.model_fields]
 
 
 @cache
@@ -434,8 +448,8 @@ def _sentence(error: ErrorDetails) -> str:
     """One sentence for a person: the field's label, what was got, what is allowed."""
     name = str(error["loc"][0]) if error["loc"] else ""
     ours = error["type"] == "value_error"  # it says what was got and what is allowed
-    if name == "controls" and len(error["loc"]) > 2:
-        return _of_control(error, ours)
+    if name in INFLUENCES and len(error["loc"]) > 2:
+        return _of_influence(error, ours)
     if name in NOT_CHOSEN and not ours:
         return (
             f"{Recipe.model_fields[name].title}: got {_short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
@@ -450,13 +464,14 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
 
 
-def _of_control(error: ErrorDetails, ours: bool) -> str:
-    _, number, name, *_ = error["loc"]
-    which = f"ControlNet {int(number) + 1}"
-    if name not in Control.model_fields:
-        allowed = ", ".join(Control.model_fields)
+def _of_influence(error: ErrorDetails, ours: bool) -> str:
+    field, number, name, *_ = error["loc"]
+    noun, of = INFLUENCES[str(field)]
+    which = f"{noun} {int(number) + 1}"
+    if name not in of.model_fields:
+        allowed = ", ".join(of.model_fields)
         return f"{which}: got the unknown setting {_short(name)}; allowed: {allowed}."
-    spec = _spec(str(name), Control)
+    spec = _spec(str(name), of)
     if ours:
         return f"{which}, {spec.label}: {error['msg'].removeprefix('Value error, ')}"
     got = "nothing" if error["type"] == "missing" else _short(error["input"])

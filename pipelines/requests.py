@@ -4,6 +4,7 @@ A pipeline is a generator that yields one ``Request`` at a time and is sent its 
 
 =================  ===================================================================
 EncodeText         ``Context``, one row for each different text of each prompt, in their order
+EncodeReference    ``Seen``, what an IP-Adapter reads of a picture
 tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
 Decode             pixels (B, 3, H, W) in [-1, 1]
@@ -11,12 +12,13 @@ Decode             pixels (B, 3, H, W) in [-1, 1]
 """
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from PIL import Image
 from torch import Tensor
 
-from adapters import Hints, Uses, Words
+from adapters import Hints, IpAdapter, Likenesses, Uses, Words
 from models import Context
 from schedulers.level import Level
 from schedulers.network import Network
@@ -32,6 +34,15 @@ class EncodeText:
     words: Words = ()  # that embeddings stand for
 
 
+@dataclass(frozen=True)
+class EncodeReference:
+    """Look at ``picture`` (RGB), which recipes call ``name``, by ``adapter``."""
+
+    adapter: IpAdapter
+    name: str
+    picture: Image.Image = field(compare=False)
+
+
 @dataclass(frozen=True, eq=False)
 class Denoise:
     """Estimate x0 from ``x`` (B, C, h, w), every row at ``level``, under a ``context`` of B rows."""
@@ -42,6 +53,7 @@ class Denoise:
     network: Network = "whole"
     loras: Uses = ()
     hints: Hints = ()
+    likenesses: Likenesses = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +70,6 @@ class Decode:
     latents: Tensor  # (B, C, h, w), in the U-Net's scale
 
 
-Request: TypeAlias = EncodeText | tuple[Denoise, ...] | Step | Decode
+Request: TypeAlias = EncodeText | EncodeReference | tuple[Denoise, ...] | Step | Decode
 Pipeline: TypeAlias = Generator[Request, Any, Tensor]
 """Returns the pixels (B, 3, H, W) in [-1, 1]."""

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
-from adapters import Hints, Uses
+from adapters import Hints, Likenesses, Uses
 from models import Context, Parts
 from pipelines.hints import Followed, followed, hints_at
 from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
+from pipelines.references import Taken, likenesses_at, taken, wanted
 from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
 from pipelines.staged import Staged, Steps, staged
@@ -43,7 +44,7 @@ def text_to_image(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) 
 
 def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
     """What only the model knows: its kind, size multiple, longest texts, number of levels, companion and what
-    LoRAs and ControlNets fit it."""
+    LoRAs, ControlNets and IP-Adapters fit it."""
     if parts.inpainting:
         raise RecipeError(
             f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
@@ -54,6 +55,7 @@ def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
             raise RecipeError(f"{field}: got {size}; allowed: multiples of {parts.size_multiple}.")
     check_texts(recipe, parts, materials)
     followed(recipe, parts, materials)
+    wanted(recipe, materials)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
@@ -79,7 +81,7 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     windows: dict[Texts, tuple[Window, ...]] = {}
     for one in dict.fromkeys(texts):
         windows[one] = yield from _windows(one, materials)
-    hints = followed(recipe, parts, materials)
+    given = Given(followed(recipe, parts, materials), (yield from taken(wanted(recipe, materials))))
     # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
     x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
@@ -93,7 +95,7 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
         told = texts[rows][0]
         steps = Steps(sampler, levels)
         return _sample(
-            sampling, lambda ask: composed(single(ask), told.weights), windows[told], hints, steps, done
+            sampling, lambda ask: composed(single(ask), told.weights), windows[told], given, steps, done
         )
 
     if sampler.alone or len(windows) > 1:
@@ -102,6 +104,18 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     else:
         latents = yield from drawing(slice(None))
     return (yield Decode(latents))
+
+
+class Given(NamedTuple):
+    """The pictures that a drawing follows and takes after."""
+
+    hints: tuple[Followed, ...]
+    references: tuple[Taken, ...]
+
+    def at(self, steps: Steps, asked: int, level: Level, text: str) -> tuple[Hints, Likenesses]:
+        """Those of an ask at ``level`` after ``asked`` others under ``text``, one of the guidance's."""
+        where = (steps, asked, level, text)
+        return hints_at(self.hints, *where), likenesses_at(self.references, *where)
 
 
 class Window(NamedTuple):
@@ -148,7 +162,7 @@ def _sample(
     sampling: Sampling,
     guide: Guide,
     windows: Sequence[Window],
-    hints: Sequence[Followed],
+    given: Given,
     steps: Steps,
     done: Done,
 ) -> Drawing:
@@ -165,8 +179,7 @@ def _sample(
             return end.value
         window = next(its for its in windows if not steps.over(its.last, asked, ask.level))
         now = {branch: its.at(steps, asked, ask.level) for branch, its in window.contexts.items()}
-        follow = partial(hints_at, hints, steps, asked, ask.level)
-        x0 = yield from _guide(guide(ask), now, window.loras, follow)
+        x0 = yield from _guide(guide(ask), now, window.loras, partial(given.at, steps, asked, ask.level))
         asked += 1
         count, of = done(asked, ask.level)
         if count > told:
@@ -175,7 +188,10 @@ def _sample(
 
 
 def _guide(
-    guiding: Guiding, contexts: Mapping[str, Context], loras: Uses, hints: Callable[[str], Hints]
+    guiding: Guiding,
+    contexts: Mapping[str, Context],
+    loras: Uses,
+    given: Callable[[str], tuple[Hints, Likenesses]],
 ) -> Generator[Request, Any, Tensor]:
     """Ask for the branches a rule wants, each under its context of one row; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
@@ -191,7 +207,7 @@ def _guide(
                 contexts[e.branch.text].expand(len(e.x)),
                 e.branch.network,
                 loras,
-                hints(e.branch.text),
+                *given(e.branch.text),
             )
             for e in branches
         )

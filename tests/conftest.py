@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 import torch
 
+from benchmarks.parity.latents import Models
 from models import Parts, load
 from tests.tiny import write_tiny
 
@@ -30,3 +31,9 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny(tiny_folder: Path) -> Parts:
     """It, loaded in float32 on the CPU."""
     return load(str(tiny_folder), device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Random models of every family, each written once, with which the cases of benchmarks.parity draw."""
+    return Models(tmp_path_factory.mktemp("parity"))

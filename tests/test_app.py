@@ -16,10 +16,11 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import app
-from gallery import Gallery, read_recipe
+from gallery import Gallery, read_recipe, sha256_of
 from pipelines import to_images
 from pipelines.recipe import Control, Recipe, fields
 from tests.gallery.sampled import write
+from tests.tiny import write_controlnet, write_image_encoder, write_ip_adapter
 
 ROOT = Path(__file__).parents[1]
 
@@ -178,6 +179,63 @@ def test_the_page_secret_is_made_once_and_private(tmp_path: Path) -> None:
     first = app.page_secret(tmp_path)
     assert len(first) == 32 and app.page_secret(tmp_path) == first
     assert (tmp_path / "page-secret").stat().st_mode & 0o077 == 0
+
+
+def test_draw_follows_and_takes_after_pictures(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    write_controlnet(tmp_path / "home" / "controlnets" / "edges", tiny_folder)
+    write_ip_adapter(tmp_path / "home" / "ip-adapters" / "plus.safetensors", tiny_folder, fine=True)
+    write_image_encoder(tmp_path / "home" / "image-encoders" / "clip")
+    photo = tmp_path / "a photo:2.png"  # a file that is there is one, though it seems to have a weight
+    Image.radial_gradient("L").convert("RGB").save(photo)
+    size = ("--model", str(tiny_folder), "--steps", "2", "--width", "64", "--height", "64", "--seed", "7")
+    given = ["--control", f"edges={photo}:0.5"]
+    given += ["--reference", f"plus={photo}", "--reference", f"plus={photo}:0.25"]
+    code, said = run("draw", "a cat", *size, "--out", str(tmp_path / "plain.png"))
+    assert code == 0, said
+    code, said = run("draw", "a cat", *size, *given, "--out", str(tmp_path / "led.png"))
+    assert code == 0, said
+    recipe = read_recipe(tmp_path / "led.png")
+    with Image.open(photo) as picture:
+        name = sha256_of(picture)
+    assert [(c.net, c.weight, c.picture) for c in recipe.controls] == [("edges", 0.5, name)]
+    assert [(r.adapter, r.weight) for r in recipe.references] == [("plus", 1.0), ("plus", 0.25)]
+    with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "led.png") as led:
+        assert plain.tobytes() != led.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--control", "edges"), "got 'edges'; allowed: NAME=FILE or NAME=FILE:WEIGHT"),
+        (("--control", "=photo.png"), "got '=photo.png'; allowed: NAME=FILE"),
+        (("--reference", "plus=photo.png:much"), "got 'plus=photo.png:much'; allowed: NAME=FILE"),
+        (("--reference", "plus=/nowhere/photo.png"), "/nowhere/photo.png:"),
+        (("--reference", "plus=PHOTO:3"), "Reference 1, Weight: got 3.0; allowed: a number from 0 to 2"),
+        (
+            (
+                "--control",
+                "edges=PHOTO",
+            )
+            * 5,
+            "ControlNets: got",
+        ),
+        (("--control", "edges=PHOTO"), "ControlNet 1: got the ControlNet 'edges'; allowed: none"),
+        (("--reference", "plus=PHOTO"), "Reference 1: got the IP-Adapter 'plus'; allowed: none"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_named(
+    tiny_folder: Path, tmp_path: Path, words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    Image.new("RGB", (64, 64)).save(tmp_path / "photo.png")
+    given = [word.replace("PHOTO", str(tmp_path / "photo.png")) for word in words]
+    out, size = tmp_path / "never.png", ("--width", "64", "--height", "64", "--steps", "1")
+    code, answer = run("draw", "x", "--model", str(tiny_folder), *size, *given, "--out", str(out))
+    assert code != 0 and said in answer and not out.exists()
+    assert "Traceback" not in answer
 
 
 def test_preprocess_writes_what_a_controlnet_reads(tmp_path: Path) -> None:

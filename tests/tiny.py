@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file, save_file
 
 from models.torchvision_guard import guard_torchvision
 
@@ -72,6 +73,74 @@ def write_controlnet(folder: Path, model: Path, seed: int = 0, **config: Any) ->
             torch.nn.init.normal_(weight, std=0.2)
     net.save_pretrained(folder, safe_serialization=True)
     return folder
+
+
+SEEN = {False: 24, True: 32}  # numbers of the tiny image encoder's projection; of its hidden states
+
+
+def write_image_encoder(folder: Path, seed: int = 0) -> Path:
+    """Save a random CLIP of pictures of 32 pixels in transformers' layout; returns ``folder``."""
+    guard_torchvision()
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(seed)
+    config = CLIPVisionConfig(
+        hidden_size=SEEN[True], intermediate_size=48, projection_dim=SEEN[False], num_hidden_layers=3,
+        num_attention_heads=16, image_size=32, patch_size=8, hidden_act="gelu",
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(config).save_pretrained(folder)
+    return folder
+
+
+def write_ip_adapter(file: Path, model: Path, fine: bool = False, seed: int = 0) -> Path:
+    """Save a random IP-Adapter in the published layout for the model in the folder ``model``.
+
+    Returns ``file``. ``fine`` is "plus". Written out from the reference code
+    (github.com/tencent-ailab/IP-Adapter).
+    """
+    [weights] = (model / "unet").glob("*.safetensors")
+    shapes = {name: tuple(t.shape) for name, t in load_file(weights).items() if "attn2.to_k." in name}
+    order = [n for side in ("down_", "up_", "mid_") for n in shapes if n.startswith(side)]  # attn1 is between
+    text = shapes[order[0]][1]
+    made = {
+        f"ip_adapter.{2 * k + 1}.to_{side}_ip.weight": shapes[name]
+        for k, name in enumerate(order)
+        for side in "kv"
+    } | {f"image_proj.{name}": shape for name, shape in (_resampler(text) if fine else _linear(text)).items()}
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for name, shape in made.items():
+        size = 1.0 if len(shape) == 1 else shape[-1] ** -0.5
+        tensors[name] = torch.randn(shape, generator=generator) * size + (len(shape) == 1 and "norm" in name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file)
+    return file
+
+
+def _linear(text: int) -> dict[str, tuple[int, ...]]:
+    """Of the base: one map to four tokens."""
+    return {
+        "proj.weight": (4 * text, SEEN[False]), "proj.bias": (4 * text,),
+        "norm.weight": (text,), "norm.bias": (text,),
+    }  # fmt: skip
+
+
+def _resampler(text: int, hidden: int = 40, tokens: int = 6, depth: int = 4) -> dict[str, tuple[int, ...]]:
+    """Of plus: a Perceiver of one head of 64 numbers."""
+    made: dict[str, tuple[int, ...]] = {
+        "latents": (1, tokens, hidden), "proj_in.weight": (hidden, SEEN[True]), "proj_in.bias": (hidden,),
+        "proj_out.weight": (text, hidden), "proj_out.bias": (text,), "norm_out.weight": (text,),
+        "norm_out.bias": (text,),
+    }  # fmt: skip
+    for k in range(depth):
+        for norm in ("0.norm1", "0.norm2", "1.0"):
+            made |= {f"layers.{k}.{norm}.weight": (hidden,), f"layers.{k}.{norm}.bias": (hidden,)}
+        made |= {
+            f"layers.{k}.0.to_q.weight": (64, hidden), f"layers.{k}.0.to_kv.weight": (128, hidden),
+            f"layers.{k}.0.to_out.weight": (hidden, 64), f"layers.{k}.1.1.weight": (4 * hidden, hidden),
+            f"layers.{k}.1.3.weight": (hidden, 4 * hidden),
+        }  # fmt: skip
+    return made
 
 
 UNETS: dict[Family, dict[str, Any]] = {

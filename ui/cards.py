@@ -17,6 +17,8 @@ KINDS = {
     "vae": "VAE",
     "embedding": "Embedding",
     "controlnet": "ControlNet",
+    "ip-adapter": "IP-Adapter",
+    "image-encoder": "Image encoder",
     "": "Cannot be used",
 }
 

@@ -19,9 +19,9 @@ from gallery import Entry, Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
 from ui.additions import Additions
-from ui.controls import Controls
 from ui.counter import Counter
 from ui.form import RANDOM, Form
+from ui.influences import CONTROLS, REFERENCES, Influences
 
 EXAMPLES = (
     "three red apples on a blue background",
@@ -126,7 +126,10 @@ class Create:
                 self._recycle = gr.Button("♻️", elem_id="recycle", elem_classes="tool", min_width=40)
         gr.HTML(HINT)
         self._additions = Additions(self._engine)
-        self._controls = Controls(self._engine, self._gallery)
+        self._influences = (
+            Influences(CONTROLS, self._engine.controlnets, self._gallery),
+            Influences(REFERENCES, self._engine.ip_adapters, self._gallery),
+        )
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')
             with gr.Row(elem_classes="pair"):
@@ -159,8 +162,9 @@ class Create:
         ]  # fmt: skip
         asked = [kept, *form.components]
         self.generate.click(self._start, self._settings_now, self.progress, preprocess=False, **QUIET)
-        for change in self._controls.listen():
-            self.keep_after(change)
+        for panel in self._influences:
+            for change in panel.listen():
+                self.keep_after(change)
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
         watched = gr.on(
             [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
@@ -222,11 +226,11 @@ class Create:
 
     @property
     def _settings_now(self) -> list[Component]:
-        return [self.kept, self._controls.value, *self.form.components]
+        return [self.kept, *(panel.value for panel in self._influences), *self.form.components]
 
     def _keep_js(self) -> str:
         """Put the settings, as they are in the page now, into the browser's memory."""
-        return f"""(kept, controls, ...values) => ({{...kept, controls, settings:
+        return f"""(kept, controls, references, ...values) => ({{...kept, controls, references, settings:
             Object.fromEntries({self.form.names!r}.map((name, k) => [name, values[k]]))}})"""
 
     # What the listeners do
@@ -237,7 +241,8 @@ class Create:
         settings = memory.get("settings")
         shown = self.form.kept(settings if isinstance(settings, dict) else {})
         updates = {**self.form.offered(), **self.form.updates(shown)}
-        updates |= self._controls.restored(memory.get("controls"))
+        for panel in self._influences:
+            updates |= panel.restored(memory.get(panel.kind.field))
         watched = str(memory.get("job", ""))
         job = self._to_show(watched, str(memory["visitor"]))
         if job is None:
@@ -255,14 +260,15 @@ class Create:
         in_the_making = [job for job in self._engine.jobs(visitor) if not job.ended]
         return in_the_making[-1] if in_the_making else kept
 
-    def _start(self, kept: dict[str, Any], controls: str, *values: Any) -> Updates:
+    def _start(self, kept: dict[str, Any], controls: str, references: str, *values: Any) -> Updates:
+        lists = {"controls": controls, "references": references}
         try:
-            recipe, user = self.read(kept, controls, *values)
+            recipe, user = self.read(kept, controls, references, *values)
             job = self._engine.submit(recipe, user=user)
         except (RecipeError, QueueFull) as error:
             return {self._notice: show.notice(str(error))}
         settings = dict(zip(self.form.names, values, strict=True))
-        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed, "controls": controls}
+        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed, **lists}
         return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
 
     @property
@@ -270,9 +276,12 @@ class Create:
         """What ``read`` reads."""
         return self._settings_now
 
-    def read(self, kept: dict[str, Any], controls: str, *values: Any) -> tuple[Recipe, str]:
+    def read(self, kept: dict[str, Any], controls: str, references: str, *values: Any) -> tuple[Recipe, str]:
         """The recipe that the page shows, and whose it is. Raises ``RecipeError``."""
-        recipe = self._controls.put_into(self.form.read(values), controls)
+        lists = {"controls": controls, "references": references}
+        recipe = self.form.read(values)
+        for panel in self._influences:
+            recipe = panel.put_into(recipe, lists[panel.kind.field])
         return recipe, str(kept.get("visitor", "local"))
 
     def _choose(self, kept: dict[str, Any], *values: Any) -> Updates:
@@ -327,12 +336,10 @@ class Create:
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        controls = self._controls.shown([control.model_dump() for control in recipe.controls])
-        return {
-            **self.form.updates(self.form.filled(recipe)),
-            **controls,
-            self._notice: show.restored(notes, studio),
-        }
+        updates = self.form.updates(self.form.filled(recipe))
+        for panel in self._influences:
+            updates |= panel.of(recipe)
+        return {**updates, self._notice: show.restored(notes, studio)}
 
     @property
     def reuse_outputs(self) -> list[Component]:
@@ -341,7 +348,8 @@ class Create:
     @property
     def remembered(self) -> list[Component]:
         """What shows the settings."""
-        return [*self._controls.outputs, *self.form.components]
+        lists = [one for panel in self._influences for one in panel.outputs]
+        return [*lists, *self.form.components]
 
     # How a job looks
 

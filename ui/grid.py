@@ -66,8 +66,8 @@ class Grid:
             buttons=["download", "fullscreen"], format="png",
         )  # fmt: skip
         self._cells = gr.Gallery(
-            elem_id="grid-cells", label="Its pictures", show_label=False, columns=6, object_fit="contain", height="auto",
-            allow_preview=False, interactive=False, visible=False, buttons=[],
+            elem_id="grid-cells", label="Its pictures", show_label=False, columns=6, object_fit="contain",
+            height="auto", allow_preview=False, interactive=False, visible=False, buttons=[],
         )  # fmt: skip
         with gr.Column(visible=False, elem_id="grid-cell") as self._panel:
             self._about = gr.HTML(elem_id="grid-about")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Control, Recipe, control_fields, fields
+from pipelines.recipe import Control, Recipe, Reference, fields, influence_fields
 
 IDLE = (
     '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
@@ -128,8 +128,8 @@ def details(entry: Entry) -> str:
     if recipe.levels is not None:
         sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
         rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
-    for number, control in enumerate(recipe.controls, 1):
-        rows.append((f"ControlNet {number}", _control(control)))
+    rows += [(f"ControlNet {k}", _control(one)) for k, one in enumerate(recipe.controls, 1)]
+    rows += [(f"Reference {k}", _reference(one)) for k, one in enumerate(recipe.references, 1)]
     if recipe.words is not None:
         rows[:0] = [("Prompt as drawn", recipe.words[0]), ("Negative prompt as drawn", recipe.words[1])]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
@@ -137,23 +137,30 @@ def details(entry: Entry) -> str:
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'
 
 
-def controls(some: Sequence[Control]) -> str:
-    """Those that a drawing will follow, one a line; nothing where there are none."""
-    lines = "".join(f"<li>{escape(_control(control))}</li>" for control in some)
+def influences(some: Sequence[Control] | Sequence[Reference]) -> str:
+    """Those of a drawing, one a line; nothing where there are none."""
+    said = [_control(one) if isinstance(one, Control) else _reference(one) for one in some]
+    lines = "".join(f"<li>{escape(line)}</li>" for line in said)
     return f'<ol class="hint controls">{lines}</ol>' if lines else NOTHING
 
 
 def _control(control: Control) -> str:
     """All of a ControlNet but the name of its picture, which is no word."""
-    return (
-        f"{control.net}, weight {control.weight:g}, from {control.start:.4g} to {control.end:.4g} "
-        f"of the steps, {label('resize', control.resize)}, {label('balance', control.balance)}"
-    )
+    looks = f"{label('resize', control.resize)}, {label('balance', control.balance)}"
+    return f"{control.net}, {_when(control)}, {looks}"
+
+
+def _reference(reference: Reference) -> str:
+    return f"{reference.adapter}, {_when(reference)}"
+
+
+def _when(one: Control | Reference) -> str:
+    return f"weight {one.weight:g}, from {one.start:.4g} to {one.end:.4g} of the steps"
 
 
 def label(field: str, value: object) -> str:
     """A value as a person reads it: the label of a choice, a number without noise."""
-    spec = next(spec for spec in (*fields(), *control_fields()) if spec.name == field)
+    spec = next(spec for spec in (*fields(), *influence_fields("controls")) if spec.name == field)
     for choice in spec.choices:
         if choice.name == value:
             return choice.label

@@ -4,121 +4,55 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters import ControlNetFolder, hinted, load_controlnet
-from gallery import sha256_of
-from models import ModelError, Parts, load
-from models.torchvision_guard import guard_torchvision
-from pipelines import Control, Folders, Recipe, RecipeError, draw, text_to_image
+from adapters import hinted, load_controlnet
+from benchmarks.parity import latents
+from benchmarks.parity.controlnets import (
+    BLOBS,
+    CASES,
+    CONTROLS,
+    EDGES,
+    PICTURES,
+    Home,
+    control,
+    theirs,
+)
+from benchmarks.parity.latents import FAMILIES, TOLERANCE, Case, Models, difference
+from models import ModelError, Parts
+from pipelines import Control, Recipe, RecipeError, draw, text_to_image
 from pipelines.draw import answer
 from pipelines.hints import pixels
-from pipelines.requests import Decode, Denoise
-from schedulers import first_noise
+from pipelines.requests import Denoise
 from tests.ldm import write_ldm_controlnet
-from tests.tiny import Family, write_controlnet, write_tiny
+from tests.tiny import write_controlnet, write_tiny
 
-guard_torchvision()
-
-TOLERANCE = 1e-4  # of the norm of the latents
-USUAL: dict[str, Any] = {
-    "rescale_betas_zero_snr": False, "timestep_spacing": "leading", "prediction_type": "epsilon",
-}  # fmt: skip
-EDGES, BLOBS = (
-    Image.fromarray(np.random.default_rng(k).integers(0, 256, (64, 96, 3), dtype=np.uint8)) for k in (1, 2)
-)
-PICTURES = {sha256_of(image): image for image in (EDGES, BLOBS)}
-EDGES_NAME, BLOBS_NAME = PICTURES
-RECIPE = Recipe(
-    prompt="a cat", negative="dog", sampler="ddim", steps=6, guidance=4, seed=7, width=96, height=64
-)
-
-
-def control(net: str = "edges", picture: str = EDGES_NAME, **changes: Any) -> Control:
-    return Control(net=net, picture=picture, **changes)
+RECIPE = latents.RECIPE.model_copy(update={"count": 1})
 
 
 def with_controls(*controls: Control, **changes: Any) -> Recipe:
     return RECIPE.model_copy(update={"controls": controls, **changes})
 
 
-class Home:
-    """A tiny model of a family and a folder with two ControlNets for it."""
-
-    def __init__(self, folder: Path, family: Family) -> None:
-        self.model, self.family = write_tiny(folder / "tiny", family, **USUAL), family
-        self.nets = folder / "controlnets"
-        for seed, name in enumerate(("edges", "blobs")):
-            write_controlnet(self.nets / name, self.model, seed)
-        self.parts = load(str(self.model), device="cpu", dtype=torch.float32)
-        self.folder = ControlNetFolder(self.nets)
-        self.materials = Folders(controlnets=self.folder, pictures=PICTURES).of(self.parts)
-
-    def latents(self, recipe: Recipe) -> Tensor:
-        pipeline, reply = text_to_image(recipe, self.parts, self.materials), None
-        while not isinstance(request := pipeline.send(reply), Decode):
-            reply = answer(request, self.parts)
-        return request.latents
-
-
-@pytest.fixture(scope="module", params=["sd", "sdxl"])
-def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp(request.param), request.param)
+@pytest.fixture(scope="module", params=FAMILIES.values())
+def home(request: pytest.FixtureRequest, tiny_models: Models) -> Home:
+    return Home(tiny_models, request.param)
 
 
 @pytest.fixture(scope="module")
-def sd(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    return Home(tmp_path_factory.mktemp("plain"), "sd")
+def sd(tiny_models: Models) -> Home:
+    return Home(tiny_models, "sd")
 
 
-def theirs(home: Home, recipe: Recipe, **settings: Any) -> Tensor:
-    from diffusers import (
-        ControlNetModel,
-        StableDiffusionControlNetPipeline,
-        StableDiffusionXLControlNetPipeline,
-    )
-
-    xl = home.family == "sdxl"
-    kind: Any = StableDiffusionXLControlNetPipeline if xl else StableDiffusionControlNetPipeline
-    nets = [ControlNetModel.from_pretrained(home.nets / one.net) for one in recipe.controls]
-    pipeline = kind.from_pretrained(home.model, controlnet=nets, dtype=torch.float32)
-    pipeline.set_progress_bar_config(disable=True)
-    noise = first_noise([each.seed for each in recipe.each()], (4, recipe.height // 8, recipe.width // 8))
-    return pipeline(
-        recipe.prompt, image=[PICTURES[one.picture] for one in recipe.controls],
-        negative_prompt=recipe.negative, num_inference_steps=recipe.steps, guidance_scale=recipe.guidance,
-        width=recipe.width, height=recipe.height, num_images_per_prompt=recipe.count, output_type="latent",
-        controlnet_conditioning_scale=[one.weight for one in recipe.controls], latents=noise,
-        control_guidance_start=[one.start for one in recipe.controls],
-        control_guidance_end=[one.end for one in recipe.controls], **settings,
-    ).images  # fmt: skip
-
-
-def difference(a: Tensor, b: Tensor) -> float:
-    return ((a - b).norm() / b.norm()).item()
-
-
-CASES: dict[str, tuple[Control, ...]] = {
-    "one": (control(),),
-    "one, weaker": (control(weight=0.6),),
-    "one, for a part of the steps": (control(start=0.2, end=0.7),),
-    "two": (control(weight=0.8), control("blobs", BLOBS_NAME, weight=0.5)),
-    "two, in turn": (control(end=0.5), control("blobs", BLOBS_NAME, start=0.5)),
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_latents_are_those_of_diffusers(home: Home, case: str) -> None:
-    recipe = with_controls(*CASES[case], count=2)
-    ours = home.latents(recipe)
-    print(f"{home.family}, {case}: {difference(ours, theirs(home, recipe)):.1e}")
-    assert difference(ours, theirs(home, recipe)) < TOLERANCE
-    assert difference(ours, home.latents(with_controls(count=2))) > 100 * TOLERANCE  # it steers
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.what)
+def test_latents_are_those_of_diffusers(tiny_models: Models, case: Case) -> None:
+    pair = case.run(tiny_models)
+    print(f"{case.what}: {pair.difference:.1e}")
+    assert pair.difference < TOLERANCE
+    assert pair.effect > 100 * TOLERANCE  # it steers
 
 
 def test_a_size_of_its_own_is_stretched_as_diffusers_does(sd: Home) -> None:
@@ -171,7 +105,7 @@ def test_controlnet_is_more_important_leaves_the_negative_prompt_alone(sd: Home)
 def test_afterwards_the_model_is_bit_for_bit_as_it_was(home: Home) -> None:
     before = {name: tensor.clone() for name, tensor in home.parts.unet.state_dict().items()}
     plain = home.latents(RECIPE)
-    home.latents(with_controls(*CASES["two"]))
+    home.latents(with_controls(*CONTROLS["two"]))
     assert all(torch.equal(before[name], t) for name, t in home.parts.unet.state_dict().items())
     assert not home.parts.unet._forward_pre_hooks
     assert torch.equal(home.latents(RECIPE), plain)

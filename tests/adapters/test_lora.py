@@ -11,16 +11,14 @@ from torch import Tensor
 
 from adapters import LoraFolder, Use, attached, load_lora
 from adapters.lora import modules_of, networks_of
+from benchmarks.parity import loras
+from benchmarks.parity.latents import TOLERANCE, Case, Models
 from models import ModelError, Parts, load
-from models.torchvision_guard import guard_torchvision
 from pipelines import Folders, Recipe, RecipeError, draw, text_to_image
 from pipelines.draw import answer
 from pipelines.requests import Decode, EncodeText, Step
 from tests.ldm import ldm_unet
 from tests.tiny import write_tiny
-
-guard_torchvision()
-from diffusers import StableDiffusionPipeline  # noqa: E402
 
 RECIPE = Recipe(prompt="a cat", steps=3, width=64, height=64, guidance=3.0, seed=5)
 
@@ -32,12 +30,13 @@ def tensors_for(
     up: str,
     seed: int = 0,
     only: Callable[[str, str], bool] = lambda component, path: True,
+    every: int = 3,
 ) -> dict[str, Tensor]:
     """A LoRA for every third module, ranks 1 to 4 and alphas of their own."""
     generator = torch.Generator().manual_seed(seed)
     made: dict[str, Tensor] = {}
     places = [place for place in sorted(set(modules_of(parts).values())) if only(*place)]
-    for k, (component, path) in enumerate(places[::3]):
+    for k, (component, path) in enumerate(places[::every]):
         module = dict(networks_of(parts))[component].get_submodule(path)
         rank, rest = 1 + k % 4, module.weight.shape[1:]
         key = name(component, path)
@@ -137,32 +136,13 @@ def test_its_text_is_encoded_with_it_while_it_is_there(tiny: Parts, folder: Lora
     assert [use.lora.name for use in first.loras] == ["ink"] and second.loras == ()
 
 
-def test_diffusers_draws_the_same(tiny: Parts, tiny_folder: Path, tmp_path: Path) -> None:
-    """Where its loader is exact: one rank and one alpha for all, in the U-Net."""
-    generator = torch.Generator().manual_seed(3)
-    tensors: dict[str, Tensor] = {}
-    for component, path in sorted(set(modules_of(tiny).values())):
-        if component != "unet" or not path.endswith(("to_q", "to_v")):
-            continue
-        weight = dict(networks_of(tiny))[component].get_submodule(path).weight
-        key = kohya(component, path)
-        tensors[f"{key}.lora_down.weight"] = torch.randn(2, weight.shape[1], generator=generator) * 0.3
-        tensors[f"{key}.lora_up.weight"] = torch.randn(len(weight), 2, generator=generator) * 0.3
-        tensors[f"{key}.alpha"] = torch.tensor(1.0)
-    save_file(tensors, tmp_path / "qv.safetensors")
-    ours = latents(
-        RECIPE.model_copy(update={"prompt": "a cat<lora:qv>", "sampler": "ddim", "steps": 4}),
-        tiny,
-        LoraFolder(tmp_path),
-    )
-    theirs = StableDiffusionPipeline.from_pretrained(tiny_folder, torch_dtype=torch.float32)
-    theirs.set_progress_bar_config(disable=True)
-    theirs.load_lora_weights(tmp_path / "qv.safetensors")
-    noise = torch.randn((4, 8, 8), generator=torch.Generator().manual_seed(5))[None]
-    wanted = theirs(
-        "a cat", num_inference_steps=4, guidance_scale=3.0, latents=noise, output_type="latent"
-    ).images
-    assert (ours - wanted).abs().max() < 1e-4 * wanted.abs().max()
+@pytest.mark.parametrize("case", loras.CASES, ids=lambda case: case.what)
+def test_diffusers_draws_the_same(tiny_models: Models, case: Case) -> None:
+    """Every format, by its loader where that is exact (one rank and alpha for all), else by PEFT."""
+    pair = case.run(tiny_models)
+    print(f"{case.what}: {pair.difference:.1e}")
+    assert pair.difference < TOLERANCE
+    assert pair.effect > 100 * TOLERANCE
 
 
 def test_afterwards_the_model_is_bit_for_bit_as_it_was(tiny: Parts, folder: LoraFolder) -> None:
@@ -259,11 +239,17 @@ def xl(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     return load(str(folder), device="cpu", dtype=torch.float32)
 
 
-def test_sdxls_two_encoders_and_stabilitys_names_of_its_blocks(xl: Parts, tmp_path: Path) -> None:
-    """The same LoRA in kohya's names, which for the U-Net's attention are Stability's, and in diffusers'."""
+@pytest.mark.parametrize("part", ["attentions", "convolutions", "all"])
+def test_sdxls_two_encoders_and_stabilitys_names_of_its_blocks(xl: Parts, tmp_path: Path, part: str) -> None:
+    """The same LoRA in kohya's names, which for the U-Net are Stability's, and in diffusers'.
+
+    LoCon also has the convolutions, and what is told of times and sizes; every one of them, alphas mixed.
+    """
+    of_part = {"attentions": (True,), "convolutions": (False,), "all": (True, False)}[part]
     paths = [
-        path for c, path in sorted(set(modules_of(xl).values())) if c == "unet" and ".attentions." in path
-    ]
+        path for c, path in sorted(set(modules_of(xl).values()))
+        if c == "unet" and (".attentions." in path) in of_part
+    ]  # fmt: skip
     weights = {f"{path}.weight": xl.unet.get_submodule(path).weight.detach() for path in paths}
     theirs = {id(tensor): key for key, tensor in ldm_unet(weights, dict(xl.unet.config)).items()}
     assert len(theirs) == len(paths) > 20
@@ -282,10 +268,10 @@ def test_sdxls_two_encoders_and_stabilitys_names_of_its_blocks(xl: Parts, tmp_pa
         )
 
     save_file(
-        tensors_for(xl, stability, "lora_down.weight", "lora_up.weight", only=only),
+        tensors_for(xl, stability, "lora_down.weight", "lora_up.weight", only=only, every=1),
         tmp_path / "kohya.safetensors",
     )
-    plain = tensors_for(xl, lambda c, p: f"{c}.{p}", "lora_A.weight", "lora_B.weight", only=only)
+    plain = tensors_for(xl, lambda c, p: f"{c}.{p}", "lora_A.weight", "lora_B.weight", only=only, every=1)
     save_file(plain, tmp_path / "plain.safetensors")
     assert any("input_blocks" in key for key in load_file(tmp_path / "kohya.safetensors"))
     one, other = (load_lora(tmp_path / f"{name}.safetensors", xl) for name in ("kohya", "plain"))
@@ -299,3 +285,29 @@ def test_sdxls_two_encoders_and_stabilitys_names_of_its_blocks(xl: Parts, tmp_pa
             for name in ("kohya", "plain")]  # fmt: skip
     torch.testing.assert_close(made[0], made[1], rtol=0, atol=1e-4)
     assert (made[0] - latents(RECIPE, xl)).abs().max() > 1e-2
+
+
+def test_stabilitys_names_beside_diffusers_are_not_left_out(xl: Parts, tmp_path: Path) -> None:
+    """One module in each; and the same module in both is told, not silently one of them."""
+    theirs = {"lora_unet_input_blocks_1_0_in_layers_2": "down_blocks.0.resnets.0.conv1"}
+    ours = {"lora_unet_mid_block_resnets_0_conv2": "mid_block.resnets.0.conv2"}
+    tensors = {}
+    for key, path in (theirs | ours).items():
+        weight = xl.unet.get_submodule(path).weight
+        tensors |= {
+            f"{key}.lora_down.weight": torch.ones(2, *weight.shape[1:]),
+            f"{key}.lora_up.weight": torch.ones(len(weight), 2, 1, 1),
+            f"{key}.alpha": torch.tensor(1.0),
+        }
+    save_file(tensors, tmp_path / "both.safetensors")
+    assert set(load_lora(tmp_path / "both.safetensors", xl).patches["unet"]) == {
+        *theirs.values(),
+        *ours.values(),
+    }
+    twice = {
+        key.replace(*theirs, "lora_unet_down_blocks_0_resnets_0_conv1"): t.clone()
+        for key, t in tensors.items()
+    }
+    save_file(tensors | twice, tmp_path / "twice.safetensors")
+    with pytest.raises(ModelError, match="it has no place for lora_unet_input_blocks_1_0"):
+        load_lora(tmp_path / "twice.safetensors", xl)

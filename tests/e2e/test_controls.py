@@ -36,7 +36,7 @@ def test_a_picture_is_followed(browser: Browser, tmp_path: Path, width: int) -> 
         expect(seen).not_to_have_value(photo)
         expect(seen).to_have_value(re.compile("[0-9a-f]{64}"))
         expect(page.locator("#control-made img")).to_be_visible()
-        page.locator("#controlnet input").click()
+        page.locator("#control-reader input").click()
         page.get_by_role("option", name="edges").click()
         page.locator("#add-control").click()
         expect(page.locator("#controls-list")).to_contain_text("edges, weight 1")

@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from adapters import ControlNetFolder
+from adapters import ControlNetFolder, ImageEncoderFolder, IpAdapterFolder
 from engine import Engine, Failed, JobFailed
 from engine.batch import NotFinite, denoise_all
 from engine.budget import RowBudget
 from gallery import sha256_of
 from models import Parts, load
-from pipelines import Control, Recipe, draw
+from pipelines import Control, Recipe, Reference, draw
 from pipelines.requests import Denoise
 from schedulers import SAMPLERS
 from tests.engine.conftest import Network
-from tests.tiny import write_controlnet, write_tiny
+from tests.tiny import write_controlnet, write_image_encoder, write_ip_adapter, write_tiny
 
 ALONE_OR_NOT = 1  # of 255: the most that company may change a pixel in float32
 ALONE_OR_NOT_FLOAT = 2e-5  # the same for one U-Net call's x0, relative to its norm
@@ -232,3 +232,41 @@ def test_controlnets_share_calls_and_pictures_do_not_notice(
     drawn = drawn_together(tiny, recipes, rows=8, controlnets=nets, pictures=pictures)
     assert network.calls == [8] * 4
     assert [difference(a, b) <= ALONE_OR_NOT for a, [b] in zip(alone, drawn, strict=True)] == [True] * 4
+
+
+def test_references_share_calls_and_pictures_do_not_notice(
+    tiny: Parts, tiny_folder: Path, network: Network, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    for seed, (name, fine) in enumerate({"base": False, "plus": True}.items()):
+        write_ip_adapter(tmp_path / "adapters" / f"{name}.safetensors", tiny_folder, fine, seed)
+    write_image_encoder(tmp_path / "encoders" / "clip")
+    adapters = IpAdapterFolder(tmp_path / "adapters", ImageEncoderFolder(tmp_path / "encoders"))
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 64, 3), dtype=np.uint8))
+    pictures = {sha256_of(picture): picture}
+    base = Reference(adapter="base", picture=sha256_of(picture))
+    plus = Reference(adapter="plus", picture=sha256_of(picture), weight=0.5, end=0.5)
+    recipes = [a_recipe(seed=k, references=r) for k, r in enumerate([(base,), (), (base, plus), (plus,)])]
+    alone = [draw(recipe, tiny, ip_adapters=adapters, pictures=pictures)[0] for recipe in recipes]
+    assert difference(alone[0], draw(a_recipe(seed=0), tiny)[0]) > 10  # it counts
+    network.calls.clear()
+    drawn = drawn_together(tiny, recipes, rows=8, ip_adapters=adapters, pictures=pictures)
+    assert network.calls == [8] * 4
+    assert [difference(a, b) <= ALONE_OR_NOT for a, [b] in zip(alone, drawn, strict=True)] == [True] * 4
+
+
+def test_a_reference_is_seen_once_for_all_pictures_of_a_model(
+    tiny: Parts, tiny_folder: Path, a_recipe: Callable[..., Recipe], tmp_path: Path
+):
+    write_ip_adapter(tmp_path / "adapters" / "base.safetensors", tiny_folder)
+    write_image_encoder(tmp_path / "encoders" / "clip")
+    encoders = ImageEncoderFolder(tmp_path / "encoders")
+    adapters = IpAdapterFolder(tmp_path / "adapters", encoders)
+    encoder = encoders.load("clip", tiny)
+    seen = []
+    encoder.network.register_forward_hook(lambda *_: seen.append(1))
+    encoders._loaded["clip", tiny.device, tiny.dtype] = encoder
+    picture = Image.new("RGB", (64, 64), "olive")
+    one = Reference(adapter="base", picture=sha256_of(picture))
+    recipes = [a_recipe(seed=k, count=2, references=(one,)) for k in range(2)]
+    drawn_together(tiny, recipes, rows=8, ip_adapters=adapters, pictures={sha256_of(picture): picture})
+    assert seen == [1]

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from adapters import ControlNetFolder, ImageEncoderFolder
 from engine import Catalogue, FolderError
-from models import ModelError
+from models import ModelError, Parts
+from models.ip_adapter import Sight
 from tests.ldm import write_header, write_ldm
-from tests.models.test_kind import KOHYA, unet
+from tests.models.test_kind import KOHYA, PLUS, unet
+from tests.tiny import SEEN, write_controlnet, write_image_encoder
 
 
 @pytest.fixture
@@ -30,11 +33,14 @@ def tree(tmp_path: Path, tiny_folder: Path) -> Path:
     write_header(root / "embeddings" / "bad-hands.safetensors", {"emb_params": (2, 768)})
     control = {"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}
     write_header(root / "ControlNet" / "edges.safetensors", control)
+    write_header(root / "ControlNet" / "plus.safetensors", PLUS)
     (root / "Stable-diffusion" / "old.ckpt").write_bytes(b"PK\x03\x04")
     (root / "Stable-diffusion" / "cut.safetensors").write_bytes(b"\x99" * 40)
     (root / "Stable-diffusion" / "notes.txt").write_text("mine")
     shutil.copytree(tiny_folder, root / "diffusers" / "tiny")
     shutil.copytree(tiny_folder / "vae", root / "vae" / "sharp")
+    write_image_encoder(root / "clip_vision" / "clip")
+    write_controlnet(root / "ControlNet" / "blobs", tiny_folder)
     return root
 
 
@@ -56,7 +62,10 @@ def test_everything_in_a_tree_is_listed(tmp_path: Path, tree: Path) -> None:
         ("vae", "sharp", ""),
         ("vae", "soft", ""),
         ("embedding", "bad-hands", "SD 1.x"),
+        ("controlnet", "blobs", ""),
         ("controlnet", "edges", "SD 1.x"),
+        ("ip-adapter", "plus", "SDXL"),
+        ("image-encoder", "clip", ""),
         (None, "cut", None),
         (None, "old", None),
     ]
@@ -80,7 +89,7 @@ def test_a_read_only_folder_is_listed_and_nothing_is_written_into_it(tmp_path: P
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
         catalogue = catalogue_of(tmp_path / "home", tree)
-        assert len(catalogue.all()) == 11
+        assert len(catalogue.all()) == 14
         assert {path: path.stat().st_mtime_ns for path in [tree, *tree.rglob("*")]} == before
     finally:
         for path in before:
@@ -204,6 +213,15 @@ def test_a_file_of_strange_shapes_is_refused_in_a_sentence(
     assert model and "a U-Net of another family" in model.found.fault
 
 
+def test_a_network_in_a_folder_loads_from_there(tmp_path: Path, tree: Path, tiny: Parts) -> None:
+    catalogue = catalogue_of(tmp_path / "home", tree)
+    nets = ControlNetFolder(tmp_path / "none", lambda: catalogue.files("controlnet"))
+    encoders = ImageEncoderFolder(tmp_path / "none", lambda: catalogue.files("image-encoder"))
+    assert nets.load("blobs", tiny).name == "blobs"
+    found = encoders.find(Sight(True, SEEN[True]), tiny)
+    assert found is not None and found.name == "clip"
+
+
 def test_an_empty_home_has_the_bundled_model_first(tmp_path: Path, tiny_folder: Path) -> None:
     shutil.copytree(tiny_folder, tmp_path / "models" / "another")
     catalogue = Catalogue(tmp_path, starter=tiny_folder)
@@ -245,9 +263,11 @@ def test_the_studios_own_folders_of_every_kind_are_listed(tmp_path: Path, tree: 
         ("loras", "Lora/ink"),
         ("controlnets", "ControlNet/edges"),
         ("embeddings", "embeddings/bad-hands"),
+        ("ip-adapters", "ControlNet/plus"),
     ):
         (home / own).mkdir(parents=True)
         shutil.copy(tree / f"{file}.safetensors", home / own)
     assert [(model.kind, model.name) for model in catalogue_of(home).all()] == [
         ("lora", "ink"), ("embedding", "bad-hands"), ("controlnet", "edges"),
+        ("ip-adapter", "plus"),
     ]  # fmt: skip

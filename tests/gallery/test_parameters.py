@@ -111,3 +111,18 @@ def test_controlnets_are_written_as_their_extension_does_and_told_when_read() ->
     values, notes = parameters.read(text)
     assert values["prompt"] == "cat" and "controls" not in values
     assert any("ControlNet 0" in note for note in notes)
+
+
+def test_references_are_units_of_that_extension_after_the_controlnets() -> None:
+    control = {"net": "canny", "picture": "0" * 64}
+    reference = {"adapter": "ip-adapter_sd15", "picture": "1" * 64, "weight": 0.6, "start": 0.25}
+    recipe = Recipe.read({"prompt": "cat", "controls": [control], "references": [reference]})
+    text = parameters.write(recipe)
+    assert (
+        'ControlNet 1: "Module: ip-adapter-auto, Model: ip-adapter_sd15, Weight: 0.6, '
+        "Resize Mode: Just Resize, "
+        f'Guidance Start: 0.25, Guidance End: 1, Control Mode: Balanced, Picture: {"1" * 64}"' in text
+    )
+    values, notes = parameters.read(text)
+    assert values["prompt"] == "cat" and "references" not in values
+    assert any("ControlNet 1" in note for note in notes)

@@ -9,9 +9,20 @@ from models import ModelError
 from models.header import read_header
 from models.kind import Described, describe, describe_folder
 from tests.ldm import UNET, write_header
-from tests.tiny import write_tiny
+from tests.tiny import write_image_encoder, write_tiny
 
 Shapes = dict[str, tuple[int, ...]]
+
+
+BASE: Shapes = {  # as published: ip-adapter_sd15, ip-adapter-plus_sdxl_vit-h
+    "image_proj.proj.weight": (3072, 1024), "image_proj.norm.weight": (768,),
+    "ip_adapter.1.to_k_ip.weight": (320, 768), "ip_adapter.1.to_v_ip.weight": (320, 768),
+}  # fmt: skip
+PLUS: Shapes = {
+    "image_proj.latents": (1, 16, 1280), "image_proj.proj_in.weight": (1280, 1280),
+    "image_proj.proj_out.weight": (2048, 1280), "image_proj.layers.0.0.to_q.weight": (1280, 1280),
+    "ip_adapter.1.to_k_ip.weight": (640, 2048),
+}  # fmt: skip
 
 
 def told(file: Path, shapes: Shapes, metadata: dict[str, str] | None = None) -> Described:
@@ -55,6 +66,10 @@ LOKR = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn2_to_k.lok
     ({"controlnet_cond_embedding.conv_in.weight": (16, 3, 3, 3),
       "down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": (640, 2048)}, "controlnet",
      "SDXL"),
+    (BASE, "ip-adapter", "SD 1.x"),
+    (PLUS, "ip-adapter", "SDXL"),
+    ({"visual_projection.weight": (1024, 1280),
+      "vision_model.embeddings.patch_embedding.weight": (1280, 3, 14, 14)}, "image-encoder", ""),
     ({"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}, "vae", ""),
     ({"first_stage_model.encoder.conv_in.weight": (1, 3, 3, 3),
       "first_stage_model.decoder.conv_in.weight": (1, 4, 3, 3)}, "vae", ""),
@@ -103,6 +118,8 @@ def test_strange_training_metadata_is_no_trigger_word(tmp_path: Path, said: str)
     ({"text_model.encoder.layers.0.weight": (3,)}, "no U-Net"),
     (unet(1280), "the SDXL refiner"),
     (unet(768, 5), "first convolution"),
+    (BASE | {"image_proj.proj.2.weight": (3,)}, "an IP-Adapter of faces"),
+    (BASE | {"image_proj.norm.weight": (0,)}, "neither as base nor as plus"),
 ])  # fmt: skip
 def test_what_the_studio_has_no_use_for_is_one_sentence(tmp_path: Path, shapes: Shapes, said: str) -> None:
     with pytest.raises(ModelError, match=said) as refused:
@@ -115,5 +132,6 @@ def test_folders_are_told_by_their_configs(tmp_path: Path) -> None:
     got = describe_folder(folder)
     assert (got.kind, got.family, got.inpainting) == ("checkpoint", "SDXL", True)
     assert describe_folder(folder / "vae").kind == "vae"
-    with pytest.raises(ModelError, match="UNet2DConditionModel; allowed: a VAE or a ControlNet"):
+    assert describe_folder(write_image_encoder(tmp_path / "clip")).kind == "image-encoder"
+    with pytest.raises(ModelError, match="UNet2DConditionModel; allowed: a VAE, a ControlNet or"):
         describe_folder(folder / "unet")

@@ -175,10 +175,10 @@ CONTROL = {"net": "edges", "picture": "0" * 64}
 
 
 @pytest.mark.parametrize(("controls", "said"), [
-    ([CONTROL | {"weight": 3}], "^ControlNet 1, Control weight: got 3; allowed: a number from 0 to 2"),
-    ([CONTROL, CONTROL | {"start": 0.5, "end": 0.5}], "^ControlNet 2, Control end: got 0.5; allowed"),
-    ([CONTROL | {"mask": 1}], "^ControlNet 1: got the unknown setting 'mask'; allowed: net, picture"),
-    ([{"net": "edges"}], "^ControlNet 1, Control picture: got nothing; allowed: text of exactly 64"),
+    ([CONTROL | {"weight": 3}], "^ControlNet 1, Weight: got 3; allowed: a number from 0 to 2"),
+    ([CONTROL, CONTROL | {"start": 0.5, "end": 0.5}], "^ControlNet 2, End: got 0.5; allowed"),
+    ([CONTROL | {"mask": 1}], "^ControlNet 1: got the unknown setting 'mask'; allowed: picture, weight"),
+    ([{"net": "edges"}], "^ControlNet 1, Picture: got nothing; allowed: text of exactly 64"),
     ([CONTROL | {"resize": "x"}], "^ControlNet 1, Resize: got 'x'; allowed: one of crop, fit, stretch"),
     ([CONTROL] * 5, "^ControlNets: got .*; allowed: a list of at most 4 ControlNets"),
     ("edges", "^ControlNets: got 'edges'; allowed: a list"),
@@ -191,6 +191,28 @@ def test_controls_that_cannot_be_are_refused(controls: Any, said: str) -> None:
 def test_controls_come_back() -> None:
     recipe = Recipe.read({"controls": [CONTROL, CONTROL | {"weight": 0.5, "balance": "control"}]})
     assert recipe.controls[1].weight == 0.5 and recipe.controls[0].resize == "crop"
+    assert Recipe.from_json(recipe.to_json()) == Recipe.read(recipe.model_dump()) == recipe
+
+
+REFERENCE = {"adapter": "plus", "picture": "0" * 64}
+
+
+@pytest.mark.parametrize(("references", "said"), [
+    ([REFERENCE | {"weight": -1}], "^Reference 1, Weight: got -1; allowed: a number from 0 to 2"),
+    ([REFERENCE, REFERENCE | {"start": 0.5, "end": 0.2}], "^Reference 2, End: got 0.2; allowed: more than"),
+    ([REFERENCE | {"resize": "fit"}], "^Reference 1: got the unknown setting 'resize'; allowed: picture, "),
+    ([REFERENCE | {"adapter": ""}], "^Reference 1, IP-Adapter: got ''; allowed: text of 1 to 256"),
+    ([REFERENCE] * 5, "^Reference pictures: got .*; allowed: a list of at most 4 reference pictures"),
+    ("plus", "^Reference pictures: got 'plus'; allowed: a list"),
+])  # fmt: skip
+def test_references_that_cannot_be_are_refused(references: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Recipe.read({"references": references})
+
+
+def test_references_come_back() -> None:
+    recipe = Recipe.read({"references": [REFERENCE, REFERENCE | {"weight": 0.5, "end": 0.5}]})
+    assert recipe.references[1].weight == 0.5 and recipe.references[0].end == 1
     assert Recipe.from_json(recipe.to_json()) == Recipe.read(recipe.model_dump()) == recipe
 
 
