@@ -43,6 +43,7 @@ from gallery.commands import HERE, Home
 from gallery.inputs import sha256_of, upright, weighed_picture
 from gallery.pictures import open_picture
 from models import defaults
+from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
 from pipelines.recipe import OF_MODEL, FieldSpec, fields
 
@@ -154,9 +155,9 @@ def draw(
     try:
         home = Path(os.environ.get("ATELIER_HOME", HERE))
         folders: dict[str, Any] = {
-            "wildcards": WildcardFolder(home / "wildcards"), "loras": LoraFolder(home / "loras"),
+            "wildcards": WildcardFolder(home / "wildcards"), "loras": LoraFolder(home / "loras", lambda: shipped("loras")),
             "embeddings": EmbeddingFolder(home / "embeddings"),
-            "controlnets": ControlNetFolder(home / "controlnets"),
+            "controlnets": ControlNetFolder(home / "controlnets", lambda: shipped("controlnets")),
             "ip_adapters": IpAdapterFolder(home / "ip-adapters", ImageEncoderFolder(home / "image-encoders")),
         }  # fmt: skip
         with Engine(pictures=pictures, **folders) as engine:
@@ -184,6 +185,11 @@ def led(option: str, reader: str, said: list[str] | None, pictures: dict[str, Im
         pictures[sha256_of(picture)] = picture
         found.append({reader: name, "picture": sha256_of(picture), "weight": weight})
     return found
+
+
+def shipped(kind: str) -> dict[str, Path]:
+    """The adapters that come with the starter, by name; ``kind`` is their folder."""
+    return {file.stem: file for file in sorted((STARTER / kind).glob("*.safetensors"))}
 
 
 def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
