@@ -155,7 +155,8 @@ def draw(
     try:
         home = Path(os.environ.get("ATELIER_HOME", HERE))
         folders: dict[str, Any] = {
-            "wildcards": WildcardFolder(home / "wildcards"), "loras": LoraFolder(home / "loras", lambda: shipped("loras")),
+            "wildcards": WildcardFolder(home / "wildcards"),
+            "loras": LoraFolder(home / "loras", lambda: shipped("loras")),
             "embeddings": EmbeddingFolder(home / "embeddings"),
             "controlnets": ControlNetFolder(home / "controlnets", lambda: shipped("controlnets")),
             "ip_adapters": IpAdapterFolder(home / "ip-adapters", ImageEncoderFolder(home / "image-encoders")),
