@@ -11,7 +11,7 @@ from engine.shelf import Loaded
 from models import Context
 from pipelines import resolved
 from pipelines.recipe import Recipe
-from pipelines.requests import Decode, Denoise, EncodeText, Step
+from pipelines.requests import Decode, Denoise, EncodeImage, EncodeText, Step
 
 
 @dataclass(eq=False)
@@ -31,7 +31,7 @@ class Picture:
         self.made = resolved(self.recipe, self.model.parts)  # what is kept beside the picture
         self.asks: tuple[Denoise, ...] = ()
         self.step = 0
-        self.of = self.recipe.steps
+        self.of = max(1, sum(self.recipe.passes()))
         self.estimate: Tensor | None = None  # x0 (1, C, h, w) of the newest step
 
     def go_on(self, answers: tuple[Tensor, ...] | None = None) -> Tensor | None:
@@ -52,13 +52,15 @@ class Picture:
         except StopIteration as end:
             return end.value
 
-    def _answer(self, request: EncodeText | Step | Decode) -> Context | Tensor | None:
+    def _answer(self, request: EncodeText | Step | EncodeImage | Decode) -> Context | Tensor | None:
         match request:
             case Step(index, of, x0):
                 self.step, self.of, self.estimate = index, of, x0
                 return None
             case EncodeText():
                 return self.model.encode(request)
+            case EncodeImage():
+                return self.model.encode_image(request, self.recipe)
             case Decode(latents):
                 pixels = self.model.parts_of(self.recipe).decode(latents)
                 if not bool(pixels.isfinite().all()):

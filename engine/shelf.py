@@ -4,6 +4,7 @@ Loading happens in a thread of its own, one model at a time, so that pictures of
 """
 
 import gc
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -13,15 +14,16 @@ from contextlib import suppress
 import torch
 
 from models import Context, ModelError, Parts, with_vae
-from pipelines import Folders, check, text_to_image
+from pipelines import Folders, check, story
 from pipelines.counted import Counted, counted
 from pipelines.draw import encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import EncodeText, Pipeline
+from pipelines.requests import EncodeImage, EncodeText, Pipeline
 
 NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
+IMAGES_KEPT = 4  # encoded ones of one model
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -44,6 +46,7 @@ class Loaded:
         self._tokenizing = threading.Lock()
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
+        self._images: OrderedDict[tuple[str, bytes], torch.Tensor] = OrderedDict()
         parts.preview(
             torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
         )  # fits it where none is kept
@@ -58,7 +61,7 @@ class Loaded:
         """Its generator of requests. Raises ``RecipeError``."""
         self._bring(recipe)
         with self._tokenizing:
-            return text_to_image(recipe, self.parts_of(recipe), self._materials)
+            return story(recipe, self.parts_of(recipe), self._materials)
 
     def parts_of(self, recipe: Recipe) -> Parts:
         """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""
@@ -99,6 +102,16 @@ class Loaded:
                 self._kept -= self._contexts.popitem(last=False)[1].hidden.numel()
         self._contexts.move_to_end(request)
         return self._contexts[request]
+
+    def encode_image(self, request: EncodeImage, recipe: Recipe) -> torch.Tensor:
+        """The latents of its pictures by the VAE of ``recipe``; the pictures of an edit share them."""
+        key = (recipe.vae, hashlib.sha256(request.pixels.cpu().numpy().tobytes()).digest())
+        if key not in self._images:
+            self._images[key] = self.parts_of(recipe).encode(request.pixels)
+            while len(self._images) > IMAGES_KEPT:
+                self._images.popitem(last=False)
+        self._images.move_to_end(key)
+        return self._images[key]
 
 
 class Shelf:

@@ -15,8 +15,8 @@ from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import Decode, Denoise, EncodeText, Request, Step
-from pipelines.text_to_image import text_to_image
+from pipelines.requests import Decode, Denoise, EncodeImage, EncodeText, Request, Step
+from pipelines.story import story
 
 
 def draw(
@@ -38,7 +38,7 @@ def draw(
             parts = with_vae(parts, recipe.vae)
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
-    pipeline = text_to_image(recipe, parts, Folders(loras, controlnets, embeddings, pictures).of(parts))
+    pipeline = story(recipe, parts, Folders(loras, controlnets, embeddings, pictures).of(parts))
     reply: Any = None
     while True:
         try:
@@ -53,6 +53,8 @@ def answer(request: Request, parts: Parts) -> Any:
     match request:
         case EncodeText():
             return encode(request, parts)
+        case EncodeImage(pixels):
+            return parts.encode(pixels)
         case Decode(latents):
             return parts.decode(latents)
         case Step():
@@ -93,11 +95,19 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
             [ask.level for ask in each],
             Context.cat([ask.context for ask in asks]),
             [ask.network for ask in each],
+            _beside(asks),
         )
     return x0.split([len(ask.x) for ask in asks])
 
 
+def _beside(asks: Sequence[Denoise]) -> Tensor | None:
+    """(B, 1 + C, h, w): a row for each of theirs; all of them have channels beside x, or none has."""
+    rows = [ask.beside.expand(len(ask.x), -1, -1, -1) for ask in asks if ask.beside is not None]
+    assert len(rows) in (0, len(asks))
+    return torch.cat(rows) if rows else None
+
+
 def to_images(pixels: Tensor) -> list[Image.Image]:
-    """(B, 3, H, W) in [-1, 1] -> B RGB images."""
+    """(B, 3, H, W) in [-1, 1] -> B RGB images; (B, 4, H, W) -> B RGBA images."""
     bytes_ = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return [Image.fromarray(row.permute(1, 2, 0).cpu().numpy(), "RGB") for row in bytes_]
+    return [Image.fromarray(row.permute(1, 2, 0).cpu().numpy()) for row in bytes_]

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic.config import JsonDict
 
 from pipelines.control import RESIZES, Option
 
@@ -34,7 +35,7 @@ TABLES = {"resize": SIZES, "content": CONTENTS, "area": AREAS, "upscaler": UPSCA
 
 Strength = Annotated[float, Field(ge=0, le=1)]
 Margin = Annotated[int, Field(ge=0, le=2048)]
-Pixels = {"step": 1}
+Pixels: JsonDict = {"step": 1}
 
 
 class _Part(BaseModel):

@@ -351,10 +351,22 @@ class Recipe(BaseModel):
     def evaluations(self) -> int | None:
         """How often the sampler asks for one picture; None where that depends on the picture. A little more
         than it will be where the model's noise levels begin with pure noise, from which a step asks once."""
-        if SAMPLERS[self.sampler].alone:
+        sampler, asked = SAMPLERS[self.sampler], 0
+        if sampler.alone:
             return None
-        levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
-        return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
+        for steps in self.passes():
+            levels = [on_path("vp", 20 * 0.001 ** (i / steps)) for i in range(steps)]
+            asked += evaluations(sampler, [*levels, CLEAN])
+        return asked
+
+    def passes(self) -> tuple[int, ...]:
+        """The steps that are run for one picture, of each time that one is drawn."""
+        if self.edit is not None:
+            run = steps_run(self.edit.strength, self.steps)
+            return (run,) if run else ()
+        if self.hires is not None:
+            return self.steps, steps_run(self.hires.strength, self.hires.steps or self.steps)
+        return (self.steps,)
 
     def path(self, table: Table) -> list[Level]:
         """The noise levels of its steps with the model of ``table``; those it was made with if it knows.

@@ -6,6 +6,7 @@ A pipeline is a generator that yields one ``Request`` at a time and is sent its 
 EncodeText         ``Context``, one row for each different text of each prompt, in their order
 tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
+EncodeImage        latents (B, C, h, w), in the U-Net's scale
 Decode             pixels (B, 3, H, W) in [-1, 1]
 =================  ===================================================================
 """
@@ -42,6 +43,7 @@ class Denoise:
     network: Network = "whole"
     loras: Uses = ()
     hints: Hints = ()
+    beside: Tensor | None = None  # (1, 1 + C, h, w) that an inpainting model reads beside x
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +56,15 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodeImage:
+    pixels: Tensor  # (B, 3, H, W) in [-1, 1]
+
+
+@dataclass(frozen=True, eq=False)
 class Decode:
     latents: Tensor  # (B, C, h, w), in the U-Net's scale
 
 
-Request: TypeAlias = EncodeText | tuple[Denoise, ...] | Step | Decode
+Request: TypeAlias = EncodeText | tuple[Denoise, ...] | Step | EncodeImage | Decode
 Pipeline: TypeAlias = Generator[Request, Any, Tensor]
-"""Returns the pixels (B, 3, H, W) in [-1, 1]."""
+"""Returns the pixels (B, 3, H, W) in [-1, 1]; (B, 4, H, W) of a picture that has transparency."""

@@ -1,6 +1,7 @@
 """The path from noise to picture. Samplers ask for estimates of x0; they never call a network."""
 
 from schedulers.guidance import GUIDANCE, Rule, Strength
+from schedulers.held import held
 from schedulers.level import Level, Table, move
 from schedulers.levels import SCHEDULES, Schedule, custom, read_sigmas
 from schedulers.noise import Noise, SeededNoise, first_noise
@@ -9,5 +10,6 @@ from schedulers.solve import evaluations, invert, solve
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "Level", "Noise", "Rule", "Sampler", "Schedule", "SeededNoise",
-    "Strength", "Table", "custom", "evaluations", "first_noise", "invert", "move", "read_sigmas", "solve",
+    "Strength", "Table", "custom", "evaluations", "first_noise", "held", "invert", "move", "read_sigmas",
+    "solve",
 ]  # fmt: skip
