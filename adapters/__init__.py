@@ -5,6 +5,7 @@ from adapters.controlnet import ControlNet, Hint, Hints, hinted, load_controlnet
 from adapters.folder import ControlNetFolder, EmbeddingFolder, LoraFolder
 from adapters.lora import Lora, load_lora
 from adapters.preprocess import PREPROCESSORS, Preprocessor, preprocess
+from adapters.seamless import seamless
 from adapters.textual_inversion import Embedding, Words, load_embedding, mentioned, taught
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "load_lora",
     "mentioned",
     "preprocess",
+    "seamless",
     "taught",
 ]

@@ -10,6 +10,7 @@ from engine.job import Job
 from engine.shelf import Loaded
 from models import Context
 from pipelines import resolved
+from pipelines.draw import coded
 from pipelines.recipe import Recipe
 from pipelines.requests import Decode, Denoise, EncodeImage, EncodeText, Step
 
@@ -61,8 +62,8 @@ class Picture:
                 return self.model.encode(request)
             case EncodeImage():
                 return self.model.encode_image(request, self.recipe)
-            case Decode(latents):
-                pixels = self.model.parts_of(self.recipe).decode(latents)
+            case Decode():
+                pixels = coded(request, self.model.parts_of(self.recipe))
                 if not bool(pixels.isfinite().all()):
                     raise NotFinite
                 return pixels

@@ -16,7 +16,7 @@ import torch
 from models import Context, ModelError, Parts, with_vae
 from pipelines import Folders, check, story
 from pipelines.counted import Counted, counted
-from pipelines.draw import encode
+from pipelines.draw import coded, encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import EncodeImage, EncodeText, Pipeline
@@ -105,9 +105,12 @@ class Loaded:
 
     def encode_image(self, request: EncodeImage, recipe: Recipe) -> torch.Tensor:
         """The latents of its pictures by the VAE of ``recipe``; the pictures of an edit share them."""
-        key = (recipe.vae, hashlib.sha256(request.pixels.cpu().numpy().tobytes()).digest())
+        key = (
+            f"{recipe.vae} {request.seamless}",
+            hashlib.sha256(request.pixels.cpu().numpy().tobytes()).digest(),
+        )
         if key not in self._images:
-            self._images[key] = self.parts_of(recipe).encode(request.pixels)
+            self._images[key] = coded(request, self.parts_of(recipe))
             while len(self._images) > IMAGES_KEPT:
                 self._images.popitem(last=False)
         self._images.move_to_end(key)

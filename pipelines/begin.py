@@ -7,7 +7,7 @@ from math import hypot
 import torch
 from torch import Tensor
 
-from pipelines.recipe import Recipe
+from pipelines.recipe import MAX_SEED, Recipe
 from pipelines.side_by_side import Drawing
 from pipelines.staged import Steps
 from schedulers import Level, first_noise, held
@@ -20,12 +20,14 @@ class Begin:
 
     ``free`` (1, 1, h, w) in [0, 1] is how much of each latent may change: 1 all the time, 0 never, and what
     is between joins the drawing when that share of the steps is left (Differential Diffusion,
-    arXiv:2306.00950, alg. 1). ``extra`` (1, 1 + C, h, w) is for an inpainting model to read.
+    arXiv:2306.00950, alg. 1). ``extra`` (1, 1 + C, h, w) is for an inpainting model to read. ``salt`` makes
+    other noise of the same seed, where a recipe draws more than once.
     """
 
     latents: Tensor | None = None
     free: Tensor | None = None
     extra: Tensor | None = None
+    salt: int = 0
 
     def at(self, level: Level, noise: Tensor) -> Tensor:
         """x (B, C, h, w) at ``level``. A picture that nobody has seen counts as unit variance: a VP model
@@ -65,14 +67,19 @@ class Begin:
 FROM_NOISE = Begin()
 
 
-def noise_of(images: Sequence[Recipe], shape: tuple[int, int, int]) -> Tensor:
+def noise_of(images: Sequence[Recipe], shape: tuple[int, int, int], salt: int = 0) -> Tensor:
     """(B, C, h, w) float32 on the CPU: the first noise of each, turned towards that of its variation."""
-    noise = first_noise([one.seed for one in images], shape)
+    noise = first_noise([salted(one.seed, salt) for one in images], shape)
     turned = [one.variation for one in images if one.variation is not None]
     if not turned:
         return noise
-    towards = first_noise([variation.seed for variation in turned], shape)
+    towards = first_noise([salted(variation.seed, salt) for variation in turned], shape)
     return torch.stack([between(a, b, v.strength) for a, b, v in zip(noise, towards, turned, strict=True)])
+
+
+def salted(seed: int, salt: int) -> int:
+    """Another seed. Within 32 bits: torch's generator for the CPU reads no more of one."""
+    return (seed + salt) % (MAX_SEED + 1)
 
 
 def between(a: Tensor, b: Tensor, share: float) -> Tensor:

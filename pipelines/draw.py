@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder, attached, hinted, taught
+from adapters import ControlNetFolder, EmbeddingFolder, LoraFolder, attached, hinted, seamless, taught
 from adapters.lora import networks_of
 from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
@@ -53,10 +53,8 @@ def answer(request: Request, parts: Parts) -> Any:
     match request:
         case EncodeText():
             return encode(request, parts)
-        case EncodeImage(pixels):
-            return parts.encode(pixels)
-        case Decode(latents):
-            return parts.decode(latents)
+        case EncodeImage() | Decode():
+            return coded(request, parts)
         case Step():
             return None
         case _:
@@ -73,11 +71,21 @@ def encode(request: EncodeText, parts: Parts) -> Context:
         return taught(parts, request.words).encode_prompts(prompts, request.clip_skip)
 
 
+def coded(request: EncodeImage | Decode, parts: Parts) -> Tensor:
+    """What the VAE makes of it: latents of pixels, or pixels of latents."""
+    with seamless(request.seamless, parts.vae):
+        return (
+            parts.encode(request.pixels)
+            if isinstance(request, EncodeImage)
+            else parts.decode(request.latents)
+        )
+
+
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each; their latents must be of one size. A single call of the network, and one
-    more for each length of context and where some ask the weak one."""
+    more for each length of context, for seamless ones, and where some ask the weak one."""
     answers: dict[int, Tensor] = {}
-    kinds = [(request.context.hidden.shape[1], request.network == "weak") for request in requests]
+    kinds = [(ask.context.hidden.shape[1], ask.network == "weak", ask.seamless) for ask in requests]
     for kind in dict.fromkeys(kinds):
         some = [k for k, its in enumerate(kinds) if its == kind]
         answers |= zip(some, together(parts, [requests[k] for k in some]), strict=True)
@@ -89,7 +97,12 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     each = [ask for ask in asks for _ in range(len(ask.x))]
     weak = any(ask.network == "weak" for ask in asks)  # all or none; adapters were not made for it
     loras, hints = [() if weak else ask.loras for ask in each], [() if weak else ask.hints for ask in each]
-    with attached(parts.unet, "unet", loras), hinted(parts.unet, hints):
+    networks = [parts.weak if weak else parts.unet, *(hint.net.network for rows in hints for hint in rows)]
+    with (
+        seamless(asks[0].seamless, *networks),  # all of them want the same
+        attached(parts.unet, "unet", loras),
+        hinted(parts.unet, hints),
+    ):
         x0 = parts.denoise(
             torch.cat([ask.x for ask in asks]),
             [ask.level for ask in each],

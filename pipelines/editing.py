@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool2d
 
 from models import Parts
-from pipelines.begin import Begin
+from pipelines.begin import FROM_NOISE, Begin, salted
 from pipelines.canvas import Canvas, Frame, canvas_of, filled, frame_of
 from pipelines.composite import composite
 from pipelines.edit import Edit, steps_run
@@ -21,7 +21,7 @@ from pipelines.requests import Decode, EncodeImage, Pipeline, Request
 from pipelines.text_to_image import check_drawing, latents_of
 from schedulers import first_noise
 
-BEYOND = 1 << 32  # added to a seed: the noise of what a mask covers is not that of the drawing's beginning
+BEYOND = 0x85EBCA6B  # salt: the noise of what a mask covers is not that of the drawing's beginning
 
 
 def check_edit(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> None:
@@ -100,11 +100,13 @@ def _contents(latents: Tensor, content: str, covered: Tensor, recipe: Recipe) ->
     if content == "nothing":
         return latents * (1 - covered)
     shape = (latents.shape[1], latents.shape[2], latents.shape[3])
-    noise = first_noise([one.seed + BEYOND for one in recipe.each()], shape)
+    noise = first_noise([salted(one.seed, BEYOND) for one in recipe.each()], shape)
     return latents * (1 - covered) + noise.to(latents) * covered
 
 
-def blank(recipe: Recipe, parts: Parts) -> Generator[Request, Any, Begin]:
-    """For an inpainting model that has no picture to go on: it may draw everywhere, and sees grey."""
+def begin_of(recipe: Recipe, parts: Parts) -> Generator[Request, Any, Begin]:
+    """What a drawing without a picture begins with; an inpainting model may draw all of it, and sees grey."""
+    if not parts.inpainting:
+        return FROM_NOISE
     grey: Tensor = yield EncodeImage(torch.zeros(1, 3, recipe.height, recipe.width))
     return Begin(extra=torch.cat([torch.ones_like(grey[:, :1]), grey], 1))

@@ -44,6 +44,7 @@ class Denoise:
     loras: Uses = ()
     hints: Hints = ()
     beside: Tensor | None = None  # (1, 1 + C, h, w) that an inpainting model reads beside x
+    seamless: str = "none"  # edges that continue at the opposite one: x, y, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +59,13 @@ class Step:
 @dataclass(frozen=True, eq=False)
 class EncodeImage:
     pixels: Tensor  # (B, 3, H, W) in [-1, 1]
+    seamless: str = "none"
 
 
 @dataclass(frozen=True, eq=False)
 class Decode:
     latents: Tensor  # (B, C, h, w), in the U-Net's scale
+    seamless: str = "none"
 
 
 Request: TypeAlias = EncodeText | tuple[Denoise, ...] | Step | EncodeImage | Decode

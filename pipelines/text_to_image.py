@@ -8,7 +8,7 @@ from torch import Tensor
 
 from adapters import Hints, Uses
 from models import Context, Parts
-from pipelines.begin import FROM_NOISE, Begin, noise_of
+from pipelines.begin import FROM_NOISE, Begin, noise_of, salted
 from pipelines.hints import Followed, followed, hints_at
 from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
@@ -74,7 +74,7 @@ def latents_of(
 ) -> Generator[Request, Any, Tensor]:
     """The drawing itself: every step of ``recipe`` over what it begins with, up to the latents."""
     images = recipe.each()
-    seeds = tuple(each.seed for each in images)
+    seeds = tuple(salted(each.seed, begin.salt) for each in images)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
@@ -83,7 +83,7 @@ def latents_of(
     for one in dict.fromkeys(texts):
         windows[one] = yield from _windows(one, materials)
     hints = followed(recipe, parts, materials)
-    x = begin.at(levels[0], noise_of(images, shape).to(parts.device))
+    x = begin.at(levels[0], noise_of(images, shape, begin.salt).to(parts.device))
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
 
     def drawing(rows: slice) -> Drawing:
