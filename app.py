@@ -62,6 +62,7 @@ STARTS = {
     "edit": "init",
     "variation": "variation_seed",
     "hires": "hires_scale",
+    "tiles": "tiles_side",
 }  # options that ask for a part
 PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
     name: (part, spec.name, spec)

@@ -164,6 +164,31 @@ class Hires(_Part):
     upscaler: str = Field("latent", title="Upscaler", description="What enlarges the first pass.")
 
 
+class Tiles(_Part):
+    """Drawing of pictures that are larger than what the model draws well, or than memory holds."""
+
+    side: Annotated[int, Field(ge=64, le=2048, multiple_of=8)] = Field(
+        512,
+        title="Tile side",
+        description="Pixels of the squares that the model sees; its own size draws best.",
+        json_schema_extra={"step": 8},
+    )
+    overlap: Annotated[int, Field(ge=8, le=1024, multiple_of=8)] = Field(
+        64,
+        title="Tile overlap",
+        description="Pixels that neighbours share, where they blend.",
+        json_schema_extra={"step": 8},
+    )
+
+    @field_validator("overlap")
+    @classmethod
+    def _within(cls, value: int, info: ValidationInfo) -> int:
+        side = info.data.get("side")
+        if side is not None and value > side // 2:
+            raise ValueError(f"got {value}; allowed: at most half of the {side} of 'Tile side'.")
+        return value
+
+
 def steps_run(strength: float, steps: int) -> int:
     """How many of ``steps`` a drawing over a picture runs: strength x steps, rounded down.
 

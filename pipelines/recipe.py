@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipelines.control import BALANCES, RESIZES, Control
-from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Variation, steps_run
+from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Tiles, Variation, steps_run
 from pipelines.prompt import cut, parts, without_asides
 from schedulers import (
     GUIDANCE,
@@ -61,12 +61,14 @@ NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form i
     "edit": "a picture to draw over and what goes with it, or none",
     "variation": "a variation seed and its strength, or none",
     "hires": "a scale and what goes with it, or none",
+    "tiles": "a side and an overlap, or none",
 }
 NESTED: dict[str, type[BaseModel]] = {
     "controls": Control,
     "edit": Edit,
     "variation": Variation,
     "hires": Hires,
+    "tiles": Tiles,
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -233,6 +235,9 @@ class Recipe(BaseModel):
     hires: Hires | None = Field(
         None, title="Hires fix", description="A second pass over the picture, enlarged."
     )
+    tiles: Tiles | None = Field(
+        None, title="Tiles", description="Large pictures are drawn in parts that overlap."
+    )
 
     levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
         None,
@@ -310,6 +315,13 @@ class Recipe(BaseModel):
         if value is not None and "steps" in info.data:
             with _named("Strength"):
                 steps_run(value.strength, info.data["steps"])
+        return value
+
+    @field_validator("tiles")
+    @classmethod
+    def _unwrapped(cls, value: Tiles | None, info: ValidationInfo) -> Tiles | None:
+        if value is not None and info.data.get("seamless", "none") != "none":
+            raise ValueError("got some with seamless edges; allowed: one of the two.")
         return value
 
     @field_validator("hires")

@@ -5,9 +5,10 @@ from dataclasses import replace
 from models import Parts
 from pipelines.editing import begin_of, check_edit, edited
 from pipelines.materials import Materials
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, EncodeImage, Pipeline
 from pipelines.text_to_image import NOTHING, check_drawing, latents_of
+from pipelines.tiles import in_tiles
 from pipelines.twice import check_twice, drawn_twice
 
 
@@ -18,11 +19,17 @@ def story(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> Pipel
     """
     check(recipe, parts, materials)
     told = _told(recipe, parts, materials)
+    if recipe.tiles is not None:
+        return in_tiles(told, recipe.tiles, parts.scale_factor)
     return told if recipe.seamless == "none" else _seamless(told, recipe.seamless)
 
 
 def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
     """What only the model and its materials know. Raises ``RecipeError``."""
+    if recipe.tiles is not None:
+        for field, size in (("Tile side", recipe.tiles.side), ("Tile overlap", recipe.tiles.overlap)):
+            if size % parts.size_multiple:
+                raise RecipeError(f"Tiles, {field}: got {size}; allowed: multiples of {parts.size_multiple}.")
     if recipe.edit is not None:
         check_edit(recipe, recipe.edit, parts, materials)
     elif recipe.hires is not None:

@@ -39,7 +39,7 @@ def test_every_setting_of_the_recipe_is_an_option_with_its_help() -> None:
         assert spec.help in said
         if spec.choices:
             assert spec.allowed in said
-    for part in ("edit", "variation", "hires"):
+    for part in ("edit", "variation", "hires", "tiles"):
         assert all(spec.help in said for spec in part_fields(part))
     assert "--init" in said and "--mask" in said and "--hires-scale" in said and "--no-soft" in said
 

@@ -242,6 +242,8 @@ A_PICTURE = {"picture": "0" * 64}
     ({"width": 2048, "height": 2048, "hires": {"scale": 3.0}},
      "^Hires fix: Hires scale got 3; .*at most 2.00"),
     ({"variation": {"seed": -1}}, "^Variation, Variation seed: got -1; allowed: a whole number from 0"),
+    ({"tiles": {"side": 64, "overlap": 40}}, "^Tiles, Tile overlap: got 40; allowed: at most half of the 64"),
+    ({"tiles": {}, "seamless": "x"}, "^Tiles: got some with seamless edges; allowed: one of the two"),
     ({"seamless": "z"}, "^Seamless: got 'z'; allowed: one of none, both, x, y"),
 ])  # fmt: skip
 def test_edits_that_cannot_be_are_refused(values: dict[str, Any], said: str) -> None:
@@ -258,7 +260,7 @@ def test_edits_come_back() -> None:
 
 
 def test_the_parts_declare_every_field() -> None:
-    for part in ("edit", "variation", "hires"):
+    for part in ("edit", "variation", "hires", "tiles"):
         specs = part_fields(part)
         assert [spec.name for spec in specs] == list(NESTED[part].model_fields)
         assert all(spec.label and spec.help for spec in specs)
