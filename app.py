@@ -14,7 +14,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
-from PIL.Image import Image
+from PIL import Image
 
 from adapters import (
     PREPROCESSORS,
@@ -41,11 +41,11 @@ from engine.doctor import report
 from gallery import Gallery, commands, save_picture
 from gallery.commands import HERE, Home
 from gallery.inputs import sha256_of, upright, weighed_picture
-from gallery.pictures import open_picture
+from gallery.pictures import PictureError, open_picture
 from models import defaults
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
-from pipelines.recipe import OF_MODEL, FieldSpec, fields
+from pipelines.recipe import OF_MODEL, FieldSpec, fields, part_fields
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
 
@@ -71,6 +71,18 @@ INFLUENCES = {
     for name, what in (("control", "follow by the ControlNet"), ("reference", "take after by the IP-Adapter"))
 }  # fmt: skip
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
+FILES = ("picture", "mask")  # fields of an edit that are given as files
+STARTS = {
+    "edit": "init",
+    "variation": "variation_seed",
+    "hires": "hires_scale",
+    "tiles": "tiles_side",
+}  # options that ask for a part
+PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
+    name: (part, spec.name, spec)
+    for part in STARTS for spec in part_fields(part)
+    for name in ("init" if spec.name == "picture" else f"{'' if part == 'edit' else f'{part}_'}{spec.name}",)
+}  # fmt: skip
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
 
@@ -132,11 +144,13 @@ def page_secret(home: Path) -> str:
 def draw(
     out: Path, overwrite: bool, control: list[str] | None, reference: list[str] | None, **given: Any
 ) -> None:
-    """Draw without a page. Every option but --out and --overwrite is a setting of the recipe."""
+    """Draw without a page. Every option but --out and --overwrite is a setting of the recipe; --init draws
+    over a picture, --hires-scale again over the one that was drawn."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    pictures: dict[str, Image] = {}
+    pictures: dict[str, Image.Image] = {}
+    given = nested(given, pictures)
     given["controls"] = led("--control", "net", control, pictures)
     given["references"] = led("--reference", "adapter", reference, pictures)
     good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
@@ -175,7 +189,9 @@ def draw(
         save_finished(job, files, console)
 
 
-def led(option: str, reader: str, said: list[str] | None, pictures: dict[str, Image]) -> list[dict[str, Any]]:
+def led(
+    option: str, reader: str, said: list[str] | None, pictures: dict[str, Image.Image]
+) -> list[dict[str, Any]]:
     """What each ``NAME=FILE[:WEIGHT]`` says, as a recipe has it; the pictures come into ``pictures``."""
     found = []
     for text in said or ():
@@ -191,6 +207,33 @@ def led(option: str, reader: str, said: list[str] | None, pictures: dict[str, Im
 def shipped(kind: str) -> dict[str, Path]:
     """The adapters that come with the starter, by name; ``kind`` is their folder."""
     return {file.stem: file for file in sorted((STARTER / kind).glob("*.safetensors"))}
+
+
+def nested(given: dict[str, Any], pictures: dict[str, Image.Image]) -> dict[str, Any]:
+    """``given`` with the options of each part of the recipe as that part, if the one that asks for it is
+    given; the pictures of its files go into ``pictures``."""
+    kept = {name: value for name, value in given.items() if name not in PARTS}
+    for part in dict.fromkeys(part for part, _, _ in PARTS.values()):
+        names = {field: name for name, (its, field, _) in PARTS.items() if its == part}
+        values = {field: given[name] for field, name in names.items() if given[name] is not None}
+        if values and given[STARTS[part]] is None:
+            name = next(names[field] for field in values)
+            raise typer.BadParameter(f"got it without {dashed(STARTS[part])}", param_hint=dashed(name))
+        for field in values.keys() & FILES:
+            values[field] = kept_picture(values[field], dashed(names[field]), pictures)
+        if values:
+            kept[part] = values
+    return kept
+
+
+def kept_picture(file: Path, option: str, pictures: dict[str, Image.Image]) -> str:
+    """Its name in recipes."""
+    try:
+        picture = upright(open_picture(file))
+    except PictureError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    pictures[sha256_of(picture)] = picture
+    return sha256_of(picture)
 
 
 def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
@@ -245,6 +288,8 @@ def draw_signature() -> inspect.Signature:
         ),
         *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
         *(inspect.Parameter(name, keyword, default=None, annotation=a) for name, a in INFLUENCES.items()),
+        *(inspect.Parameter(name, keyword, default=None, annotation=_part_option(name, field, spec))
+          for name, (_, field, spec) in PARTS.items()),
         inspect.Parameter(
             "out", keyword, default=Path("picture.png"),
             annotation=Annotated[Path, typer.Option(help="PNG to write; several are NAME-1.png, ...")],
@@ -267,8 +312,24 @@ def _option(spec: FieldSpec) -> Any:
     if spec.name in OF_MODEL:
         allowed += "; the model's own if not given"
     kind = spec.type | None if _default(spec) is None else spec.type
-    name = "--" + spec.name.replace("_", "-")
-    return Annotated[kind, typer.Option(name, help=f"{spec.help} ({allowed})")]
+    return Annotated[kind, typer.Option(dashed(spec.name), help=f"{spec.help} ({allowed})")]
+
+
+def dashed(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _part_option(name: str, field: str, spec: FieldSpec) -> Any:
+    """An option that makes nothing of itself: what is not given stays as the part declares it."""
+    if field in FILES:
+        option = typer.Option(dashed(name), exists=True, dir_okay=False, help=f"A file: {spec.help}")
+        return Annotated[Path | None, option]
+    if spec.type is bool:
+        return Annotated[
+            bool | None, typer.Option(f"{dashed(name)}/--no-{name.replace('_', '-')}", help=spec.help)
+        ]
+    told = spec.allowed if spec.default is None else f"{spec.allowed}; {spec.default} if not given"
+    return Annotated[spec.type | None, typer.Option(dashed(name), help=f"{spec.help} ({told})")]
 
 
 draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)

@@ -12,6 +12,7 @@ from adapters.folder import (
 from adapters.ip_adapter import IpAdapter, Likeness, Likenesses, Seen, likened, load_ip_adapter
 from adapters.lora import Lora, load_lora
 from adapters.preprocess import PREPROCESSORS, Preprocessor, preprocess
+from adapters.seamless import seamless
 from adapters.textual_inversion import Embedding, Words, load_embedding, mentioned, taught
 
 __all__ = [
@@ -43,5 +44,6 @@ __all__ = [
     "load_lora",
     "mentioned",
     "preprocess",
+    "seamless",
     "taught",
 ]

@@ -30,11 +30,12 @@ class Kind(NamedTuple):
     latent: tuple[int, ...]  # (C, h, w); SDXL's size conditioning follows from it
     context: tuple[int, ...]  # (L, D); whether there is a pooled row is the model's matter
     weak: bool  # whether the model's weaker companion answers
+    seamless: str = "none"  # which edges continue at the opposite one: all rows of a call share that
 
 
 def kind_of(parts: Parts, ask: Denoise) -> Kind:
     latent, context = tuple(ask.x.shape[1:]), tuple(ask.context.hidden.shape[1:])
-    return Kind(str(parts.path), latent, context, ask.network == "weak")
+    return Kind(str(parts.path), latent, context, ask.network == "weak", ask.seamless)
 
 
 def denoise_all(parts: Parts, asks: Sequence[Denoise], budget: RowBudget) -> list[Tensor | Exception]:

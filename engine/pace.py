@@ -50,9 +50,8 @@ class Account:
     @property
     def of(self) -> int:
         recipe = self.job.recipe
-        return (
-            sum(of for _, of in self.pictures.values()) + (recipe.count - len(self.pictures)) * recipe.steps
-        )
+        begun, each = self.pictures.values(), max(1, sum(recipe.passes()))
+        return sum(of for _, of in begun) + (recipe.count - len(begun)) * each
 
     def note(self, before: int, now: float) -> None:
         """The job went on from ``before`` steps to ``step``."""

@@ -11,8 +11,9 @@ from engine.job import Job
 from engine.shelf import Loaded
 from models import Context
 from pipelines import resolved
+from pipelines.draw import coded
 from pipelines.recipe import Recipe
-from pipelines.requests import Decode, Denoise, EncodeReference, EncodeText, Step
+from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Step
 
 
 @dataclass(eq=False)
@@ -32,7 +33,7 @@ class Picture:
         self.made = resolved(self.recipe, self.model.parts)  # what is kept beside the picture
         self.asks: tuple[Denoise, ...] = ()
         self.step = 0
-        self.of = self.recipe.steps
+        self.of = max(1, sum(self.recipe.passes()))
         self.estimate: Tensor | None = None  # x0 (1, C, h, w) of the newest step
 
     def go_on(self, answers: tuple[Tensor, ...] | None = None) -> Tensor | None:
@@ -54,7 +55,7 @@ class Picture:
             return end.value
 
     def _answer(
-        self, request: EncodeText | EncodeReference | Step | Decode
+        self, request: EncodeText | EncodeReference | Step | EncodeImage | Decode
     ) -> Context | Seen | Tensor | None:
         match request:
             case Step(index, of, x0):
@@ -64,8 +65,10 @@ class Picture:
                 return self.model.encode(request)
             case EncodeReference():
                 return self.model.see(request)
-            case Decode(latents):
-                pixels = self.model.parts_of(self.recipe).decode(latents)
+            case EncodeImage():
+                return self.model.encode_image(request, self.recipe)
+            case Decode():
+                pixels = coded(request, self.model.parts_of(self.recipe))
                 if not bool(pixels.isfinite().all()):
                     raise NotFinite
                 return pixels

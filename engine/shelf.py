@@ -4,6 +4,7 @@ Loading happens in a thread of its own, one model at a time, so that pictures of
 """
 
 import gc
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection
@@ -15,16 +16,17 @@ import torch
 
 from adapters import Seen
 from models import Context, ModelError, Parts, with_vae
-from pipelines import Folders, check, text_to_image
+from pipelines import Folders, check, story
 from pipelines.counted import Counted, counted
-from pipelines.draw import encode
+from pipelines.draw import coded, encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import EncodeReference, EncodeText, Pipeline
+from pipelines.requests import EncodeImage, EncodeReference, EncodeText, Pipeline
 
 NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
 SEEN_KEPT = 16  # reference pictures of one model, as its IP-Adapters see them: 6 MB each with SDXL
+IMAGES_KEPT = 4  # encoded ones of one model
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -48,6 +50,7 @@ class Loaded:
         self.see = lru_cache(SEEN_KEPT)(_see)
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
+        self._images: OrderedDict[tuple[str, bytes], torch.Tensor] = OrderedDict()
         parts.preview(
             torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
         )  # fits it where none is kept
@@ -62,7 +65,7 @@ class Loaded:
         """Its generator of requests. Raises ``RecipeError``."""
         self._bring(recipe)
         with self._tokenizing:
-            return text_to_image(recipe, self.parts_of(recipe), self._materials)
+            return story(recipe, self.parts_of(recipe), self._materials)
 
     def parts_of(self, recipe: Recipe) -> Parts:
         """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""
@@ -108,6 +111,19 @@ class Loaded:
                 self._kept -= self._contexts.popitem(last=False)[1].hidden.numel()
         self._contexts.move_to_end(request)
         return self._contexts[request]
+
+    def encode_image(self, request: EncodeImage, recipe: Recipe) -> torch.Tensor:
+        """The latents of its pictures by the VAE of ``recipe``; the pictures of an edit share them."""
+        key = (
+            f"{recipe.vae} {request.seamless}",
+            hashlib.sha256(request.pixels.cpu().numpy().tobytes()).digest(),
+        )
+        if key not in self._images:
+            self._images[key] = coded(request, self.parts_of(recipe))
+            while len(self._images) > IMAGES_KEPT:
+                self._images.popitem(last=False)
+        self._images.move_to_end(key)
+        return self._images[key]
 
 
 def _see(request: EncodeReference) -> Seen:

@@ -230,7 +230,7 @@ class Worker:
             waiting = [job for job in self._line if job.begun == 0]
             ahead = sum(account.of - account.step for account in self._accounts.values())
         for position, job in enumerate(waiting):
-            ahead += job.recipe.steps * job.recipe.count
+            ahead += sum(job.recipe.passes()) * job.recipe.count
             job.tell(
                 Queued(position, self._pace.eta(ahead)), "loading" if job.state == "loading" else "queued"
             )

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 
 from gallery import files
 from gallery.pictures import MAX_PIXELS, PictureError, open_picture
@@ -20,13 +20,35 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """As recipes mean ``image``: turned as its EXIF says, 8 bits, RGB, or RGBA where it has transparency."""
+    """As recipes mean ``image``: turned as its EXIF says, 8 bits, sRGB, or RGBA where it has transparency.
+
+    Raises ``PictureError`` for a colour profile that cannot be read.
+    """
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I"):  # 16 bits, as depth maps have them; Pillow would cut them off at 255
         turned = Image.fromarray((np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8))
-    plain = turned.convert("RGBA" if turned.has_transparency_data else "RGB")
+    plain = _in_srgb(turned, image.info.get("icc_profile"))
     plain.info.clear()  # of texts, profiles and places
     return plain
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB or RGBA with the colours that ``profile`` (ICC) says; none, and sRGB's own, change nothing."""
+    plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if not profile or image.mode.startswith("I"):
+        return plain
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        if "srgb" in ImageCms.getProfileDescription(source).lower():
+            return plain
+        seen = image if image.mode in ("L", "CMYK") else image.convert("RGB")
+        made = ImageCms.profileToProfile(seen, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        raise PictureError("Picture: its colour profile cannot be read; sRGB, or none, is allowed.") from None
+    assert made is not None
+    if plain.mode == "RGBA":
+        made.putalpha(plain.getchannel("A"))
+    return made
 
 
 def sha256_of(image: Image.Image) -> str:

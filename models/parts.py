@@ -25,7 +25,7 @@ OVERFLOWED = "The VAE's picture was not a number in half precision; it decodes i
 
 @dataclass(frozen=True, eq=False, repr=False)  # a repr would print the networks
 class Parts:
-    """One loaded text-to-image model. Latents are in the U-Net's scale everywhere but inside ``decode``."""
+    """One loaded text-to-image model. Latents are in the U-Net's scale outside ``encode``, ``decode``."""
 
     name: str
     family: str
@@ -121,18 +121,26 @@ class Parts:
 
     @torch.inference_mode()
     def denoise(
-        self, x: Tensor, levels: Sequence[Level], context: Context, networks: Sequence[Network] = ()
+        self,
+        x: Tensor,
+        levels: Sequence[Level],
+        context: Context,
+        networks: Sequence[Network] = (),
+        beside: Tensor | None = None,
     ) -> Tensor:
         """The estimate of x0 (B, C, h, w), in x's dtype.
 
         Row i of x is at ``levels[i]``, on the model's own path, under row i of ``context``, and answered by
         ``networks[i]``: the model as it is unless they are given; all rows or none by the weak one.
+        An inpainting model reads the channels ``beside`` (B, 1 + C, h, w) after those of x: where 1 stands it
+        may draw, and the latents of the picture without that.
         """
         times = [self.parametrisation.timestep(level) for level in levels]
         weak = "weak" in networks
         assert not weak or set(networks) == {"weak"}
+        seen = x if beside is None else torch.cat([x, beside.to(x)], 1)
         output = (self.weak if weak else self.unet)(
-            x.to(self.device, self.dtype, memory_format=torch.channels_last),
+            seen.to(self.device, self.dtype, memory_format=torch.channels_last),
             torch.tensor(times, dtype=torch.float32, device=self.device),
             encoder_hidden_states=context.hidden.to(self.device, self.dtype),
             added_cond_kwargs=self._added(x, context),
@@ -151,6 +159,15 @@ class Parts:
         sizes = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32, device=self.device)
         pooled = context.pooled.to(self.device, self.dtype)
         return {"text_embeds": pooled, "time_ids": sizes.expand(len(x), -1)}
+
+    @torch.inference_mode()
+    def encode(self, pixels: Tensor) -> Tensor:
+        """(B, 3, H, W) pixels in [-1, 1] -> (B, C, h, w) float32 latents: the mode of the VAE's posterior, so
+        that a picture has one encoding and needs no seed for it (its deviation is below what is seen)."""
+        config = self.vae.config
+        shown = pixels.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
+        mode = self.vae.encode(shown).latent_dist.mode().float()
+        return (mode - (config.shift_factor or 0.0)) * config.scaling_factor
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:

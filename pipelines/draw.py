@@ -17,6 +17,7 @@ from adapters import (
     attached,
     hinted,
     likened,
+    seamless,
     taught,
 )
 from adapters.lora import networks_of
@@ -24,8 +25,8 @@ from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import Decode, Denoise, EncodeReference, EncodeText, Request, Step
-from pipelines.text_to_image import text_to_image
+from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Request, Step
+from pipelines.story import story
 
 
 def draw(
@@ -49,7 +50,7 @@ def draw(
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
     folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
-    pipeline = text_to_image(recipe, parts, folders.of(parts))
+    pipeline = story(recipe, parts, folders.of(parts))
     reply: Any = None
     while True:
         try:
@@ -66,8 +67,8 @@ def answer(request: Request, parts: Parts) -> Any:
             return encode(request, parts)
         case EncodeReference(adapter, _, picture):
             return adapter.see(picture)
-        case Decode(latents):
-            return parts.decode(latents)
+        case EncodeImage() | Decode():
+            return coded(request, parts)
         case Step():
             return None
         case _:
@@ -84,11 +85,21 @@ def encode(request: EncodeText, parts: Parts) -> Context:
         return taught(parts, request.words).encode_prompts(prompts, request.clip_skip)
 
 
+def coded(request: EncodeImage | Decode, parts: Parts) -> Tensor:
+    """What the VAE makes of it: latents of pixels, or pixels of latents."""
+    with seamless(request.seamless, parts.vae):
+        return (
+            parts.encode(request.pixels)
+            if isinstance(request, EncodeImage)
+            else parts.decode(request.latents)
+        )
+
+
 def denoise(requests: Sequence[Denoise], parts: Parts) -> tuple[Tensor, ...]:
     """One x0 (B, C, h, w) for each; their latents must be of one size. A single call of the network, and one
-    more for each length of context and where some ask the weak one."""
+    more for each length of context, for seamless ones, and where some ask the weak one."""
     answers: dict[int, Tensor] = {}
-    kinds = [(request.context.hidden.shape[1], request.network == "weak") for request in requests]
+    kinds = [(ask.context.hidden.shape[1], ask.network == "weak", ask.seamless) for ask in requests]
     for kind in dict.fromkeys(kinds):
         some = [k for k, its in enumerate(kinds) if its == kind]
         answers |= zip(some, together(parts, [requests[k] for k in some]), strict=True)
@@ -100,10 +111,13 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
     each = [ask for ask in asks for _ in range(len(ask.x))]
     weak = any(ask.network == "weak" for ask in asks)  # all or none; adapters were not made for it
     helped = [] if weak else each
+    hints = [ask.hints for ask in helped]
+    networks = [parts.weak if weak else parts.unet, *(hint.net.network for rows in hints for hint in rows)]
     # LoRAs first: the queries that an IP-Adapter hears are those that they made.
     with (
+        seamless(asks[0].seamless, *networks),  # all of them want the same
         attached(parts.unet, "unet", [ask.loras for ask in helped]),
-        hinted(parts.unet, [ask.hints for ask in helped]),
+        hinted(parts.unet, hints),
         likened(parts.unet, [ask.likenesses for ask in helped]),
     ):
         x0 = parts.denoise(
@@ -111,11 +125,19 @@ def together(parts: Parts, asks: Sequence[Denoise]) -> tuple[Tensor, ...]:
             [ask.level for ask in each],
             Context.cat([ask.context for ask in asks]),
             [ask.network for ask in each],
+            _beside(asks),
         )
     return x0.split([len(ask.x) for ask in asks])
 
 
+def _beside(asks: Sequence[Denoise]) -> Tensor | None:
+    """(B, 1 + C, h, w): a row for each of theirs; all of them have channels beside x, or none has."""
+    rows = [ask.beside.expand(len(ask.x), -1, -1, -1) for ask in asks if ask.beside is not None]
+    assert len(rows) in (0, len(asks))
+    return torch.cat(rows) if rows else None
+
+
 def to_images(pixels: Tensor) -> list[Image.Image]:
-    """(B, 3, H, W) in [-1, 1] -> B RGB images."""
+    """(B, 3, H, W) in [-1, 1] -> B RGB images; (B, 4, H, W) -> B RGBA images."""
     bytes_ = ((pixels.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-    return [Image.fromarray(row.permute(1, 2, 0).cpu().numpy(), "RGB") for row in bytes_]
+    return [Image.fromarray(row.permute(1, 2, 0).cpu().numpy()) for row in bytes_]

@@ -6,7 +6,8 @@ JSON; it lives inside the file it made. It knows no networks, files or users.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -25,6 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipelines.control import BALANCES, RESIZES, Control
+from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Tiles, Variation, steps_run
 from pipelines.influence import Influence
 from pipelines.prompt import cut, parts, without_asides
 from pipelines.reference import Reference
@@ -60,10 +62,20 @@ NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form i
     "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
     "controls": "a list of at most 4 ControlNets, each with its picture",
     "references": "a list of at most 4 reference pictures, each with its IP-Adapter",
+    "edit": "a picture to draw over and what goes with it, or none",
+    "variation": "a variation seed and its strength, or none",
+    "hires": "a scale and what goes with it, or none",
+    "tiles": "a side and an overlap, or none",
 }
 INFLUENCES: dict[str, tuple[str, type[Influence]]] = {  # field -> what one of its list is called, and is
     "controls": ("ControlNet", Control),
     "references": ("Reference", Reference),
+}
+NESTED: dict[str, type[BaseModel]] = {
+    "edit": Edit,
+    "variation": Variation,
+    "hires": Hires,
+    "tiles": Tiles,
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -86,6 +98,7 @@ CHOICES: dict[str, Mapping[str, Choice]] = {
     "noise": SOURCES,
     "resize": RESIZES,
     "balance": BALANCES,
+    "seamless": SEAMLESS,
 }
 
 
@@ -225,6 +238,24 @@ class Recipe(BaseModel):
         description="Pictures that the drawing takes after, each by an IP-Adapter.",
     )
 
+    seamless: str = Field(
+        "none", title="Seamless", description="Which edges continue at the opposite one, as in a pattern."
+    )
+    edit: Edit | None = Field(
+        None,
+        title="Edit",
+        description="A picture to draw over: all of it, inside a mask, or beyond its borders.",
+    )
+    variation: Variation | None = Field(
+        None, title="Variation", description="Another picture near that of the seed."
+    )
+    hires: Hires | None = Field(
+        None, title="Hires fix", description="A second pass over the picture, enlarged."
+    )
+    tiles: Tiles | None = Field(
+        None, title="Tiles", description="Large pictures are drawn in parts that overlap."
+    )
+
     levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
         None,
         title="Resolved levels",
@@ -237,7 +268,7 @@ class Recipe(BaseModel):
         description="Prompt and negative prompt with their choices made, whatever the wildcards come to say.",
     )
 
-    @field_validator("sampler", "schedule", "guidance_rule")
+    @field_validator("sampler", "schedule", "guidance_rule", "seamless")
     @classmethod
     def _known(cls, value: str, info: ValidationInfo) -> str:
         return _one_of(value, CHOICES[str(info.field_name)])
@@ -304,6 +335,38 @@ class Recipe(BaseModel):
             raise ValueError(f"got {value} such pictures; allowed: at most {MAX_PIXELS // pixels}.")
         return value
 
+    @field_validator("edit")
+    @classmethod
+    def _steps(cls, value: Edit | None, info: ValidationInfo) -> Edit | None:
+        if value is not None and "steps" in info.data:
+            with _named("Strength"):
+                steps_run(value.strength, info.data["steps"])
+        return value
+
+    @field_validator("tiles")
+    @classmethod
+    def _unwrapped(cls, value: Tiles | None, info: ValidationInfo) -> Tiles | None:
+        if value is not None and info.data.get("seamless", "none") != "none":
+            raise ValueError("got some with seamless edges; allowed: one of the two.")
+        return value
+
+    @field_validator("hires")
+    @classmethod
+    def _second(cls, value: Hires | None, info: ValidationInfo) -> Hires | None:
+        if value is None or "steps" not in info.data:
+            return value
+        if info.data.get("edit") is not None:
+            raise ValueError("got one with an edit; allowed: one of the two.")
+        with _named("Strength"):
+            steps_run(value.strength, value.steps or info.data["steps"])
+        pixels = info.data.get("width", 0) * info.data.get("height", 0) * info.data.get("count", 1)
+        if pixels * value.scale**2 > MAX_PIXELS:
+            most = (MAX_PIXELS / pixels) ** 0.5
+            raise ValueError(
+                f"Hires scale got {value.scale:g}; allowed for so many pixels: at most {most:.2f}."
+            )
+        return value
+
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """Build a recipe from untrusted values; raises ``RecipeError`` with one sentence per bad field."""
@@ -326,10 +389,22 @@ class Recipe(BaseModel):
     def evaluations(self) -> int | None:
         """How often the sampler asks for one picture; None where that depends on the picture. A little more
         than it will be where the model's noise levels begin with pure noise, from which a step asks once."""
-        if SAMPLERS[self.sampler].alone:
+        sampler, asked = SAMPLERS[self.sampler], 0
+        if sampler.alone:
             return None
-        levels = [on_path("vp", 20 * 0.001 ** (i / self.steps)) for i in range(self.steps)]
-        return evaluations(SAMPLERS[self.sampler], [*levels, CLEAN])
+        for steps in self.passes():
+            levels = [on_path("vp", 20 * 0.001 ** (i / steps)) for i in range(steps)]
+            asked += evaluations(sampler, [*levels, CLEAN])
+        return asked
+
+    def passes(self) -> tuple[int, ...]:
+        """The steps that are run for one picture, of each time that one is drawn."""
+        if self.edit is not None:
+            run = steps_run(self.edit.strength, self.steps)
+            return (run,) if run else ()
+        if self.hires is not None:
+            return self.steps, steps_run(self.hires.strength, self.hires.steps or self.steps)
+        return (self.steps,)
 
     def path(self, table: Table) -> list[Level]:
         """The noise levels of its steps with the model of ``table``; those it was made with if it knows.
@@ -363,9 +438,14 @@ class Recipe(BaseModel):
         return sum(prompts if branch.text == PROMPT.text else 1 for branch in asked)
 
     def each(self) -> tuple[Self, ...]:
-        """The single-picture recipes of this one: seed + k, count 1."""
-        return tuple(self.model_copy(update={"seed": (self.seed + k) % (MAX_SEED + 1), "count": 1})
-                     for k in range(self.count))  # fmt: skip
+        """The single-picture recipes of this one: seed + k, count 1; of variations, variation seed + k."""
+        return tuple(self.model_copy(update=self._single(k)) for k in range(self.count))
+
+    def _single(self, k: int) -> dict[str, Any]:
+        if self.variation is None:
+            return {"seed": (self.seed + k) % (MAX_SEED + 1), "count": 1}
+        seed = (self.variation.seed + k) % (MAX_SEED + 1)
+        return {"variation": self.variation.model_copy(update={"seed": seed}), "count": 1}
 
 
 def random_seed() -> int:
@@ -379,7 +459,7 @@ class FieldSpec:
     name: str
     label: str
     help: str
-    type: type[str] | type[int] | type[float]
+    type: type[str] | type[int] | type[float] | type[bool]
     default: str | int | float | None
     optional: bool = False  # None (empty) is allowed
     minimum: float | None = None
@@ -398,7 +478,9 @@ class FieldSpec:
         if self.type is str:
             least = f"{self.min_length} to" if self.min_length else "at most"
             least = "exactly" if self.min_length == self.max_length else least
-            return f"text of {least} {self.max_length} characters"
+            return f"text of {least} {self.max_length} characters" + (", or none" if self.optional else "")
+        if self.type is bool:
+            return "true or false"
         kind = "a whole number" if self.type is int else "a number"
         several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
         empty = ", or empty" if self.optional else ""
@@ -416,6 +498,19 @@ def influence_fields(field: str) -> list[FieldSpec]:
     return [_spec(name, of) for name in of.model_fields]
 
 
+def part_fields(part: str) -> list[FieldSpec]:
+    """Every field of the recipe's ``edit``, ``variation`` or ``hires``."""
+    return [_spec(name, NESTED[part]) for name in NESTED[part].model_fields]
+
+
+TYPES: dict[str, type[str] | type[int] | type[float] | type[bool]] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+}
+
+
 @cache
 def _spec(name: str, of: type[BaseModel] = Recipe) -> FieldSpec:
     schema = of.model_json_schema()["properties"][name]
@@ -425,7 +520,7 @@ def _spec(name: str, of: type[BaseModel] = Recipe) -> FieldSpec:
         name=name,
         label=schema["title"],
         help=schema["description"],
-        type={"string": str, "integer": int, "number": float}[bounds["type"]],
+        type=TYPES[bounds["type"]],
         default=schema.get("default"),
         optional=optional,
         minimum=bounds.get("minimum", bounds.get("exclusiveMinimum")),
@@ -434,7 +529,7 @@ def _spec(name: str, of: type[BaseModel] = Recipe) -> FieldSpec:
         multiple_of=bounds.get("multipleOf"),
         min_length=bounds.get("minLength"),
         max_length=bounds.get("maxLength"),
-        choices=tuple(CHOICES.get(name, {}).values()),
+        choices=tuple((CHOICES if of in (Recipe, Control) else TABLES).get(name, {}).values()),
     )
 
 
@@ -449,7 +544,11 @@ def _sentence(error: ErrorDetails) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     ours = error["type"] == "value_error"  # it says what was got and what is allowed
     if name in INFLUENCES and len(error["loc"]) > 2:
-        return _of_influence(error, ours)
+        noun, of = INFLUENCES[name]
+        return _inside(error, ours, f"{noun} {int(error['loc'][1]) + 1}", str(error["loc"][2]), of)
+    if name in NESTED and len(error["loc"]) > 1:
+        title = str(Recipe.model_fields[name].title)
+        return _inside(error, ours, title, str(error["loc"][1]), NESTED[name])
     if name in NOT_CHOSEN and not ours:
         return (
             f"{Recipe.model_fields[name].title}: got {_short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
@@ -464,18 +563,24 @@ def _sentence(error: ErrorDetails) -> str:
     return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
 
 
-def _of_influence(error: ErrorDetails, ours: bool) -> str:
-    field, number, name, *_ = error["loc"]
-    noun, of = INFLUENCES[str(field)]
-    which = f"{noun} {int(number) + 1}"
-    if name not in of.model_fields:
-        allowed = ", ".join(of.model_fields)
-        return f"{which}: got the unknown setting {_short(name)}; allowed: {allowed}."
-    spec = _spec(str(name), of)
+def _inside(error: ErrorDetails, ours: bool, which: str, name: str, part: type[BaseModel]) -> str:
+    """One sentence on field ``name`` of a ``part`` of the recipe, which is called ``which``."""
+    if name not in part.model_fields:
+        return f"{which}: got the unknown setting {_short(name)}; allowed: {', '.join(part.model_fields)}."
+    spec = _spec(name, part)
     if ours:
         return f"{which}, {spec.label}: {error['msg'].removeprefix('Value error, ')}"
     got = "nothing" if error["type"] == "missing" else _short(error["input"])
     return f"{which}, {spec.label}: got {got}; allowed: {spec.allowed}."
+
+
+@contextmanager
+def _named(label: str) -> Iterator[None]:
+    """What is wrong with a part names its field."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{label} {error}") from None
 
 
 def _short(value: object) -> str:

@@ -7,6 +7,7 @@ EncodeText         ``Context``, one row for each different text of each prompt, 
 EncodeReference    ``Seen``, what an IP-Adapter reads of a picture
 tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
+EncodeImage        latents (B, C, h, w), in the U-Net's scale
 Decode             pixels (B, 3, H, W) in [-1, 1]
 =================  ===================================================================
 """
@@ -54,6 +55,8 @@ class Denoise:
     loras: Uses = ()
     hints: Hints = ()
     likenesses: Likenesses = ()
+    beside: Tensor | None = None  # (1, 1 + C, h, w) that an inpainting model reads beside x
+    seamless: str = "none"  # edges that continue at the opposite one: x, y, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +69,17 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodeImage:
+    pixels: Tensor  # (B, 3, H, W) in [-1, 1]
+    seamless: str = "none"
+
+
+@dataclass(frozen=True, eq=False)
 class Decode:
     latents: Tensor  # (B, C, h, w), in the U-Net's scale
+    seamless: str = "none"
 
 
-Request: TypeAlias = EncodeText | EncodeReference | tuple[Denoise, ...] | Step | Decode
+Request: TypeAlias = EncodeText | EncodeReference | tuple[Denoise, ...] | Step | EncodeImage | Decode
 Pipeline: TypeAlias = Generator[Request, Any, Tensor]
-"""Returns the pixels (B, 3, H, W) in [-1, 1]."""
+"""Returns the pixels (B, 3, H, W) in [-1, 1]; (B, 4, H, W) of a picture that has transparency."""

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import partial
-from math import hypot
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
 
 from adapters import Hints, Likenesses, Uses
 from models import Context, Parts
+from pipelines.begin import FROM_NOISE, Begin, noise_of, salted
 from pipelines.hints import Followed, followed, hints_at
 from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
@@ -24,7 +24,6 @@ from schedulers import (
     Level,
     Sampler,
     evaluations,
-    first_noise,
 )
 from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
@@ -38,17 +37,13 @@ def text_to_image(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) 
 
     Raises ``RecipeError`` at once.
     """
-    check(recipe, parts, materials)
+    check_drawing(recipe, parts, materials)
     return _tell(recipe, parts, materials)
 
 
-def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
-    """What only the model knows: its kind, size multiple, longest texts, number of levels, companion and what
+def check_drawing(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
+    """What only the model knows: its size multiple, longest texts, number of levels, companion and what
     LoRAs, ControlNets and IP-Adapters fit it."""
-    if parts.inpainting:
-        raise RecipeError(
-            f"Model: got {parts.name!r}, which paints inside a mask; allowed: models that need none."
-        )
     rule = GUIDANCE[recipe.guidance_rule]
     for field, size in (("Width", recipe.width), ("Height", recipe.height)):
         if size % parts.size_multiple:
@@ -72,8 +67,16 @@ def resolved(recipe: Recipe, parts: Parts) -> Recipe:
 
 
 def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
+    latents = yield from latents_of(recipe, parts, materials)
+    return (yield Decode(latents))
+
+
+def latents_of(
+    recipe: Recipe, parts: Parts, materials: Materials, begin: Begin = FROM_NOISE
+) -> Generator[Request, Any, Tensor]:
+    """The drawing itself: every step of ``recipe`` over what it begins with, up to the latents."""
     images = recipe.each()
-    seeds = tuple(each.seed for each in images)
+    seeds = tuple(salted(each.seed, begin.salt) for each in images)
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
@@ -82,8 +85,7 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     for one in dict.fromkeys(texts):
         windows[one] = yield from _windows(one, materials)
     given = Given(followed(recipe, parts, materials), (yield from taken(wanted(recipe, materials))))
-    # The unseen picture counts as unit variance: a VP model starts from the noise itself, as in diffusers.
-    x = first_noise(seeds, shape).to(parts.device) * hypot(*levels[0])
+    x = begin.at(levels[0], noise_of(images, shape, begin.salt).to(parts.device))
     sampler = SAMPLERS[recipe.sampler].with_eta(recipe.eta)
 
     def drawing(rows: slice) -> Drawing:
@@ -91,19 +93,17 @@ def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
         single = rule.begin(recipe.strength(), levels)
         noise = SOURCES[recipe.noise].make(seeds[rows], shape, levels, parts.device)
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
-        sampling = sampler(x[rows], levels, noise)
-        told = texts[rows][0]
         steps = Steps(sampler, levels)
+        sampling = begin.around(sampler(x[rows], levels, noise), steps)
+        told = texts[rows][0]
         return _sample(
             sampling, lambda ask: composed(single(ask), told.weights), windows[told], given, steps, done
         )
 
     if sampler.alone or len(windows) > 1:
         each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
-        latents = yield from side_by_side(each)
-    else:
-        latents = yield from drawing(slice(None))
-    return (yield Decode(latents))
+        return (yield from begin.beside(side_by_side(each)))
+    return (yield from begin.beside(drawing(slice(None))))
 
 
 class Given(NamedTuple):

@@ -2,6 +2,7 @@
 
 from schedulers.brownian import BrownianNoise
 from schedulers.guidance import GUIDANCE, Rule, Strength
+from schedulers.held import held
 from schedulers.level import Level, Table, move
 from schedulers.levels import SCHEDULES, Schedule, custom, read_sigmas
 from schedulers.noise import Noise, SeededNoise, first_noise
@@ -11,6 +12,6 @@ from schedulers.sources import SOURCES
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "SOURCES", "BrownianNoise", "Level", "Noise", "Rule", "Sampler",
-    "Schedule", "SeededNoise", "Strength", "Table", "custom", "evaluations", "first_noise", "invert", "move",
-    "read_sigmas", "solve",
+    "Schedule", "SeededNoise", "Strength", "Table", "custom", "evaluations", "first_noise", "held", "invert",
+    "move", "read_sigmas", "solve",
 ]  # fmt: skip

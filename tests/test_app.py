@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from torch import Tensor
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 import app
 from gallery import Gallery, read_recipe, sha256_of
 from pipelines import to_images
-from pipelines.recipe import Control, Recipe, fields
+from pipelines.recipe import Control, Recipe, fields, part_fields
 from tests.gallery.sampled import write
 from tests.tiny import write_controlnet, write_image_encoder, write_ip_adapter
 
@@ -40,6 +41,9 @@ def test_every_setting_of_the_recipe_is_an_option_with_its_help() -> None:
         assert spec.help in said
         if spec.choices:
             assert spec.allowed in said
+    for part in ("edit", "variation", "hires", "tiles"):
+        assert all(spec.help in said for spec in part_fields(part))
+    assert "--init" in said and "--mask" in said and "--hires-scale" in said and "--no-soft" in said
 
 
 def test_draw_writes_pictures_that_say_how_they_were_made(tiny_folder: Path, tmp_path: Path) -> None:
@@ -65,6 +69,33 @@ def test_options_that_are_not_given_are_the_models_own(tiny_folder: Path, tmp_pa
     drawn = read_recipe(tmp_path / "a.png").model_dump()
     wanted = good | {"steps": 1, "width": 64, "height": 72}
     assert {name: drawn[name] for name in wanted} == wanted
+
+
+def test_draw_over_a_picture_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> None:
+    picture = Image.effect_noise((70, 50), 90).convert("RGB")
+    mask = Image.new("L", (70, 50))
+    mask.paste(255, (30, 20, 50, 40))
+    picture.save(tmp_path / "photo.png")
+    mask.save(tmp_path / "mask.png")
+    asked = ("draw", "a cat", "--model", str(tiny_folder), "--steps", "2", "--width", "64", "--height", "64")
+    files = ("--init", str(tmp_path / "photo.png"), "--mask", str(tmp_path / "mask.png"))
+    out = tmp_path / "made.png"
+    code, said = run(
+        *asked, *files, "--strength", "0.5", "--feather", "2", "--area", "masked", "--out", str(out)
+    )
+    assert code == 0, said
+    edit = read_recipe(out).edit
+    assert edit and (edit.strength, edit.feather, edit.area, edit.content) == (0.5, 2, "masked", "original")
+    with Image.open(out) as made:
+        changed = np.any(np.asarray(made) != np.asarray(picture), axis=2)
+    assert changed[20:40, 30:50].mean() > 0.5 and not changed[:18].any() and not changed[:, 52:].any()
+    code, said = run(*asked, "--strength", "0.5", "--out", str(tmp_path / "x.png"))
+    assert code == 2 and "got it without --init" in said
+    code, said = run(*asked, *files, "--strength", "2", "--out", str(tmp_path / "x.png"))
+    assert code == 2 and "Edit, Strength: got 2.0; allowed: a number from 0 to 1" in said
+    (tmp_path / "photo.png").write_text("<html>")
+    code, said = run(*asked, *files, "--out", str(tmp_path / "x.png"))
+    assert code == 2 and "Picture: not a PNG" in said
 
 
 def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ class Create:
             form.make("clip_skip")
             form.make("vae")
             form.make("sigmas", placeholder="the schedule's", max_lines=2)
+            form.make("seamless")
             form.make("rescale")
             with gr.Row(elem_classes="pair"):
                 form.make("guidance_rule")

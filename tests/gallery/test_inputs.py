@@ -1,10 +1,11 @@
 """Pictures that recipes need: named by what is in them, kept once, refused where they are no pictures."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from gallery import PictureError
@@ -54,6 +55,51 @@ def test_depth_of_16_bits_keeps_its_shades(tmp_path: Path) -> None:
     Image.fromarray(depth).save(tmp_path / "depth.png")
     with Image.open(tmp_path / "depth.png") as image:
         assert np.array_equal(np.asarray(upright(image))[..., 0].reshape(-1), np.arange(256))
+
+
+def linear_profile() -> bytes:
+    """sRGB's colours without its gamma: the least that an ICC profile of version 2 may be."""
+
+    def number(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def colour(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(number, values))
+
+    straight = b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2)
+    name = b"desc" + bytes(4) + struct.pack(">I", 7) + b"linear\0" + bytes(79)
+    tags = {
+        b"desc": name, b"cprt": b"text" + bytes(8), b"wtpt": colour(0.9642, 1, 0.8249),
+        b"rXYZ": colour(0.4360, 0.2225, 0.0139), b"gXYZ": colour(0.3851, 0.7169, 0.0971),
+        b"bXYZ": colour(0.1431, 0.0606, 0.7139), b"rTRC": straight, b"gTRC": straight, b"bTRC": straight,
+    }  # fmt: skip
+    table, body = struct.pack(">I", len(tags)), b""
+    for tag, data in tags.items():
+        table += tag + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = bytearray(128)
+    head[:4], head[8:12] = struct.pack(">I", 128 + len(table) + len(body)), b"\2\x10\0\0"
+    head[12:24], head[36:40] = b"mntrRGB XYZ ", b"acsp"
+    head[68:80] = number(0.9642) + number(1) + number(0.8249)
+    return bytes(head) + table + body
+
+
+def test_colours_are_those_that_the_profile_says(inputs: Inputs, tmp_path: Path) -> None:
+    dark, file = Image.new("RGBA", (4, 4), (55, 55, 0, 9)), tmp_path / "linear.png"
+    dark.save(file, icc_profile=linear_profile())
+    kept = inputs[inputs.add(file)]
+    assert kept.getpixel((1, 1)) == (128, 128, 0, 9)  # 1.055 (55 / 255) ** (1 / 2.4) - 0.055
+    assert not kept.info
+    dark.save(file, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    assert inputs[inputs.add(file)].tobytes() == dark.tobytes()
+
+
+def test_a_profile_that_cannot_be_read_is_no_guess(inputs: Inputs, tmp_path: Path) -> None:
+    for profile in (b"nonsense", linear_profile()[:200]):
+        Image.new("RGB", (4, 4)).save(tmp_path / "bad.png", icc_profile=profile)
+        with pytest.raises(PictureError, match="colour profile cannot be read; sRGB, or none, is allowed"):
+            inputs.add(tmp_path / "bad.png")
+    assert len(inputs) == 0
 
 
 def test_a_kept_picture_may_be_heavier_than_an_upload(inputs: Inputs) -> None:

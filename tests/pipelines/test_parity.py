@@ -12,7 +12,7 @@ import torch
 from benchmarks.parity import families, prompts
 from benchmarks.parity.latents import TOLERANCE, Case, Models
 from models import Context, load
-from pipelines import Recipe, RecipeError, text_to_image
+from pipelines import Recipe, draw
 from tests.ldm import write_ldm
 from tests.tiny import Family, write_tiny
 
@@ -43,10 +43,11 @@ def test_sdxl_is_told_the_size_and_the_whole_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
-def test_a_model_that_paints_inside_a_mask_says_so(family: Family, tmp_path: Path) -> None:
+def test_a_model_that_paints_inside_a_mask_draws_from_text_too(family: Family, tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "tiny", family, in_channels=9)
     file = write_ldm(folder, tmp_path / "masked.safetensors")
     for parts in (load(str(folder), device="cpu"), load(str(file), config=str(folder), device="cpu")):
         assert (parts.unet.config.in_channels, parts.latent_channels) == (9, 4) and parts.inpainting
-        with pytest.raises(RecipeError, match="^Model: got '(tiny|masked)', which paints inside a mask"):
-            text_to_image(Recipe(width=64, height=64), parts)
+        recipe = Recipe(prompt="a cat", steps=2, width=64, height=64)
+        drawn, other = (draw(one, parts)[0] for one in (recipe, recipe.model_copy(update={"prompt": "dog"})))
+        assert drawn.size == (64, 64) and drawn.tobytes() != other.tobytes()

@@ -8,7 +8,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipelines.recipe import CHOICES, MAX_SEED, NOT_CHOSEN, Recipe, RecipeError, fields, random_seed
+from pipelines.edit import steps_run
+from pipelines.recipe import (
+    CHOICES,
+    MAX_SEED,
+    NESTED,
+    NOT_CHOSEN,
+    Recipe,
+    RecipeError,
+    fields,
+    part_fields,
+    random_seed,
+)  # fmt: skip
 from schedulers import GUIDANCE, SAMPLERS, Level, Table
 from schedulers.level import on_path
 
@@ -236,3 +247,59 @@ def test_levels_that_the_model_does_not_have_name_their_field(values: dict[str, 
     table = Table(tuple(on_path("vp", sigma) for sigma in (0.1, 1.0, 10.0)))
     with pytest.raises(RecipeError, match=said):
         Recipe.read(values).path(table)
+
+
+A_PICTURE = {"picture": "0" * 64}
+
+
+@pytest.mark.parametrize(("values", "said"), [
+    ({"edit": A_PICTURE | {"strength": 2}}, "^Edit, Strength: got 2; allowed: a number from 0 to 1"),
+    ({"edit": A_PICTURE | {"strength": 0.04}},
+     "^Edit: Strength got 0.04, less than one of 20 steps; allowed: 0, or 0.05 to 1"),
+    ({"edit": {}}, "^Edit, Init picture: got nothing; allowed: text of exactly 64"),
+    ({"edit": A_PICTURE | {"mask": "x"}}, "^Edit, Mask: got 'x'; allowed: text of exactly 64 .*, or none"),
+    ({"edit": A_PICTURE | {"area": "x"}}, "^Edit, Inpaint area: got 'x'; allowed: one of whole, masked"),
+    ({"edit": A_PICTURE | {"soft": 1}}, "^Edit, Soft inpainting: got 1; allowed: true or false"),
+    ({"edit": A_PICTURE | {"colour": 1}}, "^Edit: got the unknown setting 'colour'; allowed: picture, mask"),
+    ({"edit": "a.png"}, "^Edit: got 'a.png'; allowed: a picture to draw over"),
+    ({"edit": A_PICTURE, "hires": {}}, "^Hires fix: got one with an edit; allowed: one of the two"),
+    ({"hires": {"strength": 0.04}}, "^Hires fix: Strength got 0.04, less than one of 20 steps"),
+    ({"width": 2048, "height": 2048, "hires": {"scale": 3.0}},
+     "^Hires fix: Hires scale got 3; .*at most 2.00"),
+    ({"variation": {"seed": -1}}, "^Variation, Variation seed: got -1; allowed: a whole number from 0"),
+    ({"tiles": {"side": 64, "overlap": 40}}, "^Tiles, Tile overlap: got 40; allowed: at most half of the 64"),
+    ({"tiles": {}, "seamless": "x"}, "^Tiles: got some with seamless edges; allowed: one of the two"),
+    ({"seamless": "z"}, "^Seamless: got 'z'; allowed: one of none, both, x, y"),
+])  # fmt: skip
+def test_edits_that_cannot_be_are_refused(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        Recipe.read(values)
+
+
+def test_edits_come_back() -> None:
+    edit = A_PICTURE | {"mask": "1" * 64, "strength": 0.5, "content": "fill", "area": "masked", "left": 32}
+    recipe = Recipe.read({"edit": edit, "variation": {"seed": 3}, "seamless": "x"})
+    assert Recipe.from_json(recipe.to_json()) == Recipe.read(recipe.model_dump()) == recipe
+    assert recipe.edit and recipe.edit.margins == (32, 0, 0, 0) and not recipe.edit.everywhere
+    assert Recipe.from_json('{"version": 1, "prompt": "a cat"}') == Recipe(prompt="a cat")  # as it was before
+
+
+def test_the_parts_declare_every_field() -> None:
+    for part in ("edit", "variation", "hires", "tiles"):
+        specs = part_fields(part)
+        assert [spec.name for spec in specs] == list(NESTED[part].model_fields)
+        assert all(spec.label and spec.help for spec in specs)
+        assert all(spec.step for spec in specs if spec.type in (int, float))
+
+
+def test_variations_keep_the_seed() -> None:
+    made = Recipe.read({"seed": 5, "count": 3, "variation": {"seed": MAX_SEED, "strength": 0.1}}).each()
+    assert [(one.seed, one.variation.seed if one.variation else None) for one in made] == [
+        (5, MAX_SEED), (5, 0), (5, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("strength", "steps", "run"), [
+    (1.0, 20, 20), (0.75, 20, 15), (0.5, 5, 2), (0.29, 100, 29), (0.99, 10, 9), (0.05, 20, 1), (0.0, 20, 0),
+])  # fmt: skip
+def test_strength_says_how_many_steps_are_run(strength: float, steps: int, run: int) -> None:
+    assert steps_run(strength, steps) == run

@@ -1,0 +1,112 @@
+"""The story of an edit: see, encode, draw what may change, put it back. Asks for everything, runs nothing."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn.functional import max_pool2d
+
+from models import Parts
+from pipelines.begin import FROM_NOISE, Begin, salted
+from pipelines.canvas import Canvas, Frame, canvas_of, filled, frame_of
+from pipelines.composite import composite
+from pipelines.edit import Edit, steps_run
+from pipelines.hints import sized
+from pipelines.materials import Materials
+from pipelines.recipe import Recipe
+from pipelines.requests import Decode, EncodeImage, Pipeline, Request
+from pipelines.text_to_image import check_drawing, latents_of
+from schedulers import first_noise
+
+BEYOND = 0x85EBCA6B  # salt: the noise of what a mask covers is not that of the drawing's beginning
+
+
+def check_edit(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> None:
+    """What only the model and the pictures know. Raises ``RecipeError``."""
+    canvas = canvas_of(edit, recipe, materials.pictures)
+    frame = frame_of(canvas, recipe, edit, parts.size_multiple)
+    if run := steps_run(edit.strength, recipe.steps):
+        recipe = part_of(recipe, run, parts, frame.width, frame.height)
+        check_drawing(*framed(recipe, materials, canvas, frame, parts))
+
+
+def edited(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> Pipeline:
+    """The pictures of ``recipe``, drawn over the one of ``edit``: (B, 3 or 4, H, W) of its own size."""
+    canvas = canvas_of(edit, recipe, materials.pictures)
+    run = steps_run(edit.strength, recipe.steps)
+    if run == 0:
+        return canvas.pixels.repeat(recipe.count, 1, 1, 1)
+    frame = frame_of(canvas, recipe, edit, parts.size_multiple)
+    recipe = part_of(recipe, run, parts, frame.width, frame.height)
+    begin = yield from begun(recipe, edit, parts, canvas, frame)
+    latents = yield from latents_of(*framed(recipe, materials, canvas, frame, parts), begin)
+    drawn = yield Decode(latents)
+    return composite(drawn, canvas, frame, edit.feather, edit.soft)
+
+
+def part_of(recipe: Recipe, run: int, parts: Parts, width: int, height: int) -> Recipe:
+    """The drawing of the last ``run`` steps of ``recipe``, at another size. Raises ``RecipeError``."""
+    levels = tuple((level.alpha, level.sigma) for level in recipe.path(parts.table)[-run - 1 :])
+    size = {"width": width, "height": height}
+    return recipe.model_copy(update={"steps": run, "levels": levels, "edit": None, "hires": None} | size)
+
+
+def framed(
+    recipe: Recipe, materials: Materials, canvas: Canvas, frame: Frame, parts: Parts
+) -> tuple[Recipe, Parts, Materials]:
+    """With the pictures that its ControlNets follow laid over the canvas, and cut as the model sees it."""
+    height, width = canvas.mask.shape
+    cut: dict[str, Image.Image] = {}
+    controls = list(recipe.controls)
+    for k, control in enumerate(controls):
+        if control.picture in materials.pictures:
+            whole = sized(materials.pictures[control.picture], width, height, control.resize)
+            cut[f"{k}"] = whole.crop(frame[:4])
+            controls[k] = control.model_copy(update={"picture": f"{k}", "resize": "stretch"})
+    if cut:
+        materials = replace(materials, pictures=cut)
+    return recipe.model_copy(update={"controls": tuple(controls)}), parts, materials
+
+
+def begun(
+    recipe: Recipe, edit: Edit, parts: Parts, canvas: Canvas, frame: Frame
+) -> Generator[Request, Any, Begin]:
+    """What the drawing of ``recipe`` begins with, as the model sees it."""
+    pixels = frame.cut(canvas.pixels[:3]).clamp(-1, 1)  # (3, h, w)
+    mask = frame.cut(torch.from_numpy(canvas.mask)[None])  # (1, h, w)
+    empty = mask if edit.content == "fill" else frame.cut(torch.from_numpy(canvas.new).float()[None])
+    if not edit.everywhere and bool((empty > 0).any()):
+        pixels = torch.from_numpy(filled(pixels.numpy(), empty[0].numpy()))
+    shown = [pixels]
+    if parts.inpainting:  # 0 is the grey that the model was trained to see where it may draw
+        shown.append(pixels * (mask < 0.5))
+    encoded: Tensor = yield EncodeImage(torch.stack(shown))
+    free = max_pool2d(mask.clamp(0, 1)[None], parts.scale_factor).to(encoded)  # (1, 1, h, w) of latents
+    covered = (free >= 0.5).to(encoded)
+    latents = _contents(encoded[:1], edit.content, covered, recipe)
+    extra = torch.cat([covered, encoded[1:]], 1) if parts.inpainting else None
+    if edit.everywhere or (parts.inpainting and not edit.soft):
+        return Begin(latents, None, extra)
+    return Begin(latents, free if edit.soft else covered, extra)
+
+
+def _contents(latents: Tensor, content: str, covered: Tensor, recipe: Recipe) -> Tensor:
+    """(1 or B, C, h, w): what the drawing begins with, where ``covered`` (1, 1, h, w) is 1."""
+    if content in ("original", "fill"):
+        return latents
+    if content == "nothing":
+        return latents * (1 - covered)
+    shape = (latents.shape[1], latents.shape[2], latents.shape[3])
+    noise = first_noise([salted(one.seed, BEYOND) for one in recipe.each()], shape)
+    return latents * (1 - covered) + noise.to(latents) * covered
+
+
+def begin_of(recipe: Recipe, parts: Parts) -> Generator[Request, Any, Begin]:
+    """What a drawing without a picture begins with; an inpainting model may draw all of it, and sees grey."""
+    if not parts.inpainting:
+        return FROM_NOISE
+    grey: Tensor = yield EncodeImage(torch.zeros(1, 3, recipe.height, recipe.width))
+    return Begin(extra=torch.cat([torch.ones_like(grey[:, :1]), grey], 1))

@@ -1,0 +1,67 @@
+"""The story of any recipe: from text, over a picture, or in two passes. Asks for everything, runs nothing."""
+
+from dataclasses import replace
+
+from models import Parts
+from pipelines.editing import begin_of, check_edit, edited
+from pipelines.materials import Materials
+from pipelines.recipe import Recipe, RecipeError
+from pipelines.requests import Decode, EncodeImage, Pipeline
+from pipelines.text_to_image import NOTHING, check_drawing, latents_of
+from pipelines.tiles import in_tiles
+from pipelines.twice import check_twice, drawn_twice
+
+
+def story(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> Pipeline:
+    """The pictures of ``recipe`` as a generator of requests, with what it names of ``materials``.
+
+    Raises ``RecipeError`` at once.
+    """
+    check(recipe, parts, materials)
+    told = _told(recipe, parts, materials)
+    if recipe.tiles is not None:
+        return in_tiles(told, recipe.tiles, parts.scale_factor)
+    return told if recipe.seamless == "none" else _seamless(told, recipe.seamless)
+
+
+def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
+    """What only the model and its materials know. Raises ``RecipeError``."""
+    if recipe.tiles is not None:
+        for field, size in (("Tile side", recipe.tiles.side), ("Tile overlap", recipe.tiles.overlap)):
+            if size % parts.size_multiple:
+                raise RecipeError(f"Tiles, {field}: got {size}; allowed: multiples of {parts.size_multiple}.")
+    if recipe.edit is not None:
+        check_edit(recipe, recipe.edit, parts, materials)
+    elif recipe.hires is not None:
+        check_twice(recipe, recipe.hires, parts, materials)
+    else:
+        check_drawing(recipe, parts, materials)
+
+
+def _told(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
+    if recipe.edit is not None:
+        return edited(recipe, recipe.edit, parts, materials)
+    if recipe.hires is not None:
+        return drawn_twice(recipe, recipe.hires, parts, materials)
+    return _drawn(recipe, parts, materials)
+
+
+def _drawn(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
+    begin = yield from begin_of(recipe, parts)
+    latents = yield from latents_of(recipe, parts, materials, begin)
+    return (yield Decode(latents))
+
+
+def _seamless(told: Pipeline, axes: str) -> Pipeline:
+    """``told``, with every network that it asks seeing the opposite edge beyond an edge."""
+    answer = None
+    while True:
+        try:
+            request = told.send(answer)
+        except StopIteration as end:
+            return end.value
+        if isinstance(request, tuple):
+            request = tuple(replace(ask, seamless=axes) for ask in request)
+        elif isinstance(request, EncodeImage | Decode):
+            request = replace(request, seamless=axes)
+        answer = yield request
