@@ -104,11 +104,9 @@ class Influences:
     def _make_settings(self) -> list[Component]:
         """How strongly it counts, in which steps, and what is chosen from tables."""
         name, weight = self.kind.name, self._specs["weight"]
-        bounds: dict[str, Any] = {"minimum": weight.minimum, "maximum": weight.maximum, "step": weight.step}
-        strength: Component = gr.Slider(
-            value=1, label=weight.label, elem_id=f"{name}-weight", buttons=[], **bounds
-        )
-        made: list[Component] = [strength]
+        bounds = {"minimum": weight.minimum, "maximum": weight.maximum, "step": weight.step}
+        made: list[Component] = []
+        made.append(gr.Slider(value=1, label=weight.label, elem_id=f"{name}-weight", buttons=[], **bounds))
         with gr.Row(elem_classes="pair"):
             made.append(gr.Number(0, label="From % of the steps", elem_id=f"{name}-from"))
             made.append(gr.Number(100, label="Until %", elem_id=f"{name}-until"))
