@@ -104,7 +104,7 @@ class Influences:
     def _make_settings(self) -> list[Component]:
         """How strongly it counts, in which steps, and what is chosen from tables."""
         name, weight = self.kind.name, self._specs["weight"]
-        bounds = {"minimum": weight.minimum, "maximum": weight.maximum, "step": weight.step}
+        bounds: dict[str, Any] = {"minimum": weight.minimum, "maximum": weight.maximum, "step": weight.step}
         made: list[Component] = []
         made.append(gr.Slider(value=1, label=weight.label, elem_id=f"{name}-weight", buttons=[], **bounds))
         with gr.Row(elem_classes="pair"):
