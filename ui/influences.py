@@ -104,9 +104,12 @@ class Influences:
     def _make_settings(self) -> list[Component]:
         """How strongly it counts, in which steps, and what is chosen from tables."""
         name, weight = self.kind.name, self._specs["weight"]
-        bounds: dict[str, Any] = {"minimum": weight.minimum, "maximum": weight.maximum, "step": weight.step}
-        made: list[Component] = []
-        made.append(gr.Slider(value=1, label=weight.label, elem_id=f"{name}-weight", buttons=[], **bounds))
+        assert weight.minimum is not None and weight.maximum is not None
+        slider = gr.Slider(
+            weight.minimum, weight.maximum, 1, step=weight.step, label=weight.label,
+            elem_id=f"{name}-weight", buttons=[],
+        )  # fmt: skip
+        made: list[Component] = [slider]
         with gr.Row(elem_classes="pair"):
             made.append(gr.Number(0, label="From % of the steps", elem_id=f"{name}-from"))
             made.append(gr.Number(100, label="Until %", elem_id=f"{name}-until"))
