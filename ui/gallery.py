@@ -9,7 +9,8 @@ from gradio.blocks import Block
 from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe
 from ui import show
-from ui.create import QUIET, Create
+from ui.create import Create
+from ui.watch import QUIET
 
 PAGE = 48  # thumbnails shown at first and by each "Show more"
 BROKEN = Path(__file__).parents[1] / "static" / "broken.png"

@@ -47,7 +47,7 @@ def build(
             with gr.Tab("Models", id="models") as tab:
                 models = Models(engine, catalogue, downloads, create, tabs, tab)
         page.load(
-            create.open, [kept], [*create.progress, *create.remembered],
+            create.open, [kept], [*create.watch.outputs, *create.remembered],
             show_progress="hidden", api_visibility="private",
         )  # fmt: skip
         models.watch(page)

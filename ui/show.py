@@ -16,6 +16,10 @@ IDLE = (
     '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
     "<p>Write what you want to see, then press <kbd>Ctrl</kbd>&nbsp;<kbd>Enter</kbd>.</p></div>"
 )
+IDLE_EDIT = (
+    '<div class="stage idle"><p class="lead">What you make of the picture appears here.</p>'
+    "<p>Paint over what is to change; paint nothing, and all of it is drawn over.</p></div>"
+)
 NOTHING = ""
 
 
