@@ -61,6 +61,8 @@ class Create:
                 self._write()
             with gr.Column(elem_id="canvas"):
                 self.watch.pictures("min(68vh, 620px)")
+                with self.watch.after:
+                    self.to_edit = gr.Button("Send to Edit", elem_id="to-edit", size="sm")
             with gr.Column(elem_id="settings"):
                 self._settings()
         self.form.unmade()
@@ -230,6 +232,8 @@ class Create:
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
         said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
+        if recipe.edit is not None:
+            notes = (*notes, "Not restored: Edit. The Gallery’s “Re-run this edit” restores it, in Edit.")
         controls = self._controls.shown([control.model_dump() for control in recipe.controls])
         return {**self.form.updates(self.form.filled(recipe)), **controls, self.watch.notice: said}
 
