@@ -231,9 +231,9 @@ class Create:
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
         if recipe.edit is not None:
             notes = (*notes, "Not restored: Edit. The Gallery’s “Re-run this edit” restores it, in Edit.")
+        said = show.notice(*notes) if notes else show.good_news("All settings were restored.")
         controls = self._controls.shown([control.model_dump() for control in recipe.controls])
         return {**self.form.updates(self.form.filled(recipe)), **controls, self.watch.notice: said}
 

@@ -94,7 +94,7 @@ class Watch:
         if job is None:
             lost = bool(watched) and memory.get("ended") != watched
             said = show.notice(RESTARTED) if lost else ""
-            return {self.notice: said, self._kept: memory | {"job": ""}}
+            return {**self._nothing(), self.notice: said, self._kept: memory | {"job": ""}}
         return {**self._state(job, job.event), self._job: job.id, self._kept: memory | {"job": job.id}}
 
     def start(self, job: Job, memory: dict[str, Any]) -> Updates:
@@ -181,9 +181,18 @@ class Watch:
         """Whether a picture of a job was not deleted since."""
         return self._gallery.get(entry.id) is not None and entry.path.is_file()
 
+    def _nothing(self) -> Updates:
+        """As it begins. Said in full: a tab that was not looked at yet shows nothing of what is left out."""
+        return {
+            **self._resting(),
+            self._stage: gr.update(value=self._idle, visible=True),
+            self._results: gr.update(visible=False),
+            self.after: gr.update(visible=False),
+        }
+
     def _resting(self) -> Updates:
         return {
-            self.generate: gr.update(visible=True),
+            self.generate: gr.update(visible=True, value="Generate"),
             self.interrupt: gr.update(visible=False),
             self._pulse: gr.Timer(active=False),
         }

@@ -33,6 +33,8 @@ def at(studio: Studio, browser: Browser, request: pytest.FixtureRequest) -> Iter
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
     page.locator("#edit .view").wait_for()
+    expect(page.locator("#edit-generate")).to_have_text("Generate")
+    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
     yield page
     context.close()
     assert not faults
