@@ -81,7 +81,7 @@ class Inputs(Mapping[str, Image.Image]):
     """Pictures below ``folder`` by their ``sha256_of``. Safe to use from several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         files.sweep(folder)
 
@@ -106,18 +106,24 @@ class Inputs(Mapping[str, Image.Image]):
 
     def __getitem__(self, name: str) -> Image.Image:
         """Raises ``KeyError`` where it is not kept, ``PictureError`` where its file is not what it was."""
-        if not _NAME.fullmatch(name) or not (path := self._path(name)).is_file():
+        path = self.file(name)
+        if path is None:
             raise KeyError(name)
         image = open_picture(path, most_bytes=path.stat().st_size)  # ours: its pixels are limited
         if sha256_of(image) != name:
             raise PictureError(f"Picture: the file of {name[:12]}… was changed.")
         return image
 
+    def file(self, name: str) -> Path | None:
+        """Where the picture of that name is kept; None where it is not."""
+        path = self._path(name) if _NAME.fullmatch(name) else None
+        return path if path is not None and path.is_file() else None
+
     def __iter__(self) -> Iterator[str]:
-        return (file.stem for file in sorted(self._folder.glob("??/*.png")) if _NAME.fullmatch(file.stem))
+        return (file.stem for file in sorted(self.folder.glob("??/*.png")) if _NAME.fullmatch(file.stem))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def _path(self, name: str) -> Path:
-        return self._folder / name[:2] / f"{name}.png"
+        return self.folder / name[:2] / f"{name}.png"

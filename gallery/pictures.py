@@ -4,6 +4,7 @@ Three formats, a limit on bytes and a limit on pixels that is checked from the h
 decoded; Pillow alone opens 43 formats and only warns at 13,000 x 13,000.
 """
 
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -30,8 +31,20 @@ def open_picture(file: str | Path, most_bytes: int = MAX_BYTES) -> Image.Image:
         raise PictureError("Picture: the file is no longer there.") from None
     if size > most_bytes:
         raise PictureError(f"Picture: {size / 1e6:.0f} MB; at most {most_bytes / 1e6:.0f} MB are allowed.")
+    return _decoded(path, FORMATS)
+
+
+def open_bytes(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """As ``open_picture``, of what is in memory."""
+    if len(data) > MAX_BYTES:
+        got = f"{len(data) / 1e6:.0f} MB"
+        raise PictureError(f"Picture: {got}; at most {MAX_BYTES / 1e6:.0f} MB are allowed.")
+    return _decoded(BytesIO(data), formats)
+
+
+def _decoded(source: Path | BytesIO, formats: tuple[str, ...]) -> Image.Image:
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(source, formats=formats) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise PictureError(_too_many(f"{image.width} x {image.height} pixels"))
             image.load()
@@ -41,11 +54,17 @@ def open_picture(file: str | Path, most_bytes: int = MAX_BYTES) -> Image.Image:
     except Image.DecompressionBombError:
         raise PictureError(_too_many("more than 178 megapixels")) from None
     except Image.UnidentifiedImageError:
-        raise PictureError("Picture: not a PNG, JPEG or WebP file. Those three can be opened.") from None
+        raise PictureError(_unknown(formats)) from None
     except (
         Exception
     ) as error:  # decoders raise OSError, ValueError, SyntaxError, struct.error ... on bad bytes
         raise PictureError(f"Picture: the file is damaged ({type(error).__name__}).") from error
+
+
+def _unknown(formats: tuple[str, ...]) -> str:
+    if formats == FORMATS:
+        return "Picture: not a PNG, JPEG or WebP file. Those three can be opened."
+    return f"Picture: not a {' or '.join(formats)} file."
 
 
 def _too_many(got: str) -> str:

@@ -19,7 +19,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      const generate = visible("generate");
+      const generate = visible("generate") ?? visible("edit-generate");
       if (generate) {
         event.preventDefault();
         event.target.dispatchEvent(new Event("change", { bubbles: true })); // a number being typed counts
@@ -39,24 +39,27 @@
     interrupts = event.key === "Escape" && !forSomethingElse(event);
   }, true);
   window.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && interrupts && !event.defaultPrevented) visible("interrupt")?.click();
+    if (event.key === "Escape" && interrupts && !event.defaultPrevented) (visible("interrupt") ?? visible("edit-interrupt"))?.click();
   });
 
-  // A picture dropped anywhere on Create goes where one dropped on the restore box goes, which sees to its own.
+  // A picture dropped anywhere on Create goes where one dropped on the restore box goes, which sees to its own;
+  // one dropped on Edit is opened there.
   // A file dropped elsewhere does nothing: the browser would leave the page to show it.
   const carriesFile = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  const takers = { "#create": "#restore", "#edit": "#edit-file" };
   const over = (event, place) => event.target instanceof Element && event.target.closest(place);
   document.addEventListener("dragover", (event) => {
     if (!carriesFile(event)) return;
     event.preventDefault();
-    if (!over(event, "#create")) event.dataTransfer.dropEffect = "none";
+    if (!over(event, Object.keys(takers).join())) event.dataTransfer.dropEffect = "none";
   }, true);
   document.addEventListener("drop", (event) => {
     if (!carriesFile(event)) return;
     event.preventDefault();
-    if (!over(event, "#create") || over(event, "#restore")) return;
+    const place = Object.keys(takers).find((one) => over(event, one));
+    if (!place || over(event, takers[place])) return;
     event.stopPropagation();
-    const input = document.querySelector("#restore input[type=file]");
+    const input = document.querySelector(`${takers[place]} input[type=file]`);
     if (!input || !event.dataTransfer.files.length) return;
     const files = new DataTransfer();
     files.items.add(event.dataTransfer.files[0]);
@@ -75,11 +78,12 @@
 
   // How far the drawing is, in the tab's title.
   const title = () => {
-    const bar = document.querySelector("#stage [role=progressbar]");
+    const bar = document.querySelector(":is(#stage, #edit-stage) [role=progressbar]");
     const of = Number(bar?.getAttribute("aria-valuemax"));
     const done = of ? `${Math.round((100 * Number(bar.getAttribute("aria-valuenow"))) / of)} % · ` : bar ? "… " : "";
     if (document.title !== done + "Atelier") document.title = done + "Atelier";
   };
-  const stage = document.getElementById("stage");
-  if (stage) new MutationObserver(title).observe(stage, { childList: true, subtree: true, attributes: true });
+  for (const stage of ["stage", "edit-stage"].map((id) => document.getElementById(id))) {
+    if (stage) new MutationObserver(title).observe(stage, { childList: true, subtree: true, attributes: true });
+  }
 }

@@ -1,11 +1,9 @@
-"""The Create tab: from words to a picture. The engine owns the job; this page starts, watches and stops it.
+"""The Create tab: from words to a picture. The engine owns the job; ``ui/watch.py`` watches it.
 
-Closing the page stops nothing. The browser keeps the settings and the job's unguessable id, so that a reload
-or a lost connection finds the job again. How pictures are drawn or stored is not known here.
+The browser keeps the settings. How pictures are drawn or stored is not known here.
 """
 
 import secrets
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +12,15 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import Catalogue, Engine, Event, Job, Progress, Queued, QueueFull
-from gallery import Entry, Gallery, MetadataError, PictureError, restore
+from engine import Catalogue, Engine, QueueFull
+from gallery import Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
-from ui import show
+from ui import advanced, show
 from ui.additions import Additions
 from ui.counter import Counter
 from ui.form import RANDOM, Form
 from ui.influences import CONTROLS, REFERENCES, Influences
+from ui.watch import QUIET, Watch
 
 EXAMPLES = (
     "three red apples on a blue background",
@@ -37,11 +36,6 @@ EXAMPLES = (
 HINT = """<p class="hint">More steps are slower and a little more exact. Guidance is how strongly the prompt
 is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is shown below the picture, and ♻️
 takes it over; several pictures use the seeds that follow.</p>"""
-RESTARTED = (
-    "The studio was restarted. If your last picture was finished, it is in the Gallery; "
-    "if not, generate it again."
-)
-RECONNECT = 3.0  # seconds between looks whether a lost watch must be taken up again
 COSTLY = (
     "model",
     "sampler",
@@ -50,7 +44,6 @@ COSTLY = (
     "guidance_rule",
     "perturbation",
 )  # they decide how often the model is asked, and how often is enough
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 Updates = dict[Block, Any]
 
@@ -63,12 +56,15 @@ class Create:
         self._gallery = gallery
         self._catalogue = catalogue
         self.kept = kept
+        self.watch = Watch(engine, gallery, kept)
         self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"))
         with gr.Row(elem_id="create"):
             with gr.Column(elem_id="write"):
                 self._write()
             with gr.Column(elem_id="canvas"):
-                self._canvas()
+                self.watch.pictures("min(68vh, 620px)")
+                with self.watch.after:
+                    self.to_edit = gr.Button("Send to Edit", elem_id="to-edit", size="sm")
             with gr.Column(elem_id="settings"):
                 self._settings()
         self.form.unmade()
@@ -87,25 +83,11 @@ class Create:
         )
         self._counters = (prompt, Counter(self._engine, "negative", joins=False))
         self._negative_hint = gr.HTML(elem_id="negative-hint")
-        self.generate = gr.Button("Generate", variant="primary", size="lg", elem_id="generate")
-        self.interrupt = gr.Button("Interrupt", variant="stop", size="lg", elem_id="interrupt", visible=False)
-        self._notice = gr.HTML(elem_id="notice")
+        self.watch.buttons()
         self._examples = gr.Dataset(
             components=["textbox"], samples=[[text] for text in EXAMPLES], samples_per_page=len(EXAMPLES),
             label="Try", elem_id="examples", type="values",
         )  # fmt: skip
-
-    def _canvas(self) -> None:
-        self._stage = gr.HTML(show.IDLE, elem_id="stage")
-        self._results = gr.Gallery(
-            elem_id="results", label="Results", show_label=False, visible=False, preview=True, columns=4,
-            object_fit="contain", height="min(68vh, 620px)", interactive=False,
-            buttons=["download", "fullscreen"],
-        )  # fmt: skip
-        self._caption = gr.HTML(elem_id="caption")
-        self._job = gr.State("")  # the id of the job this page watches
-        self._shown = gr.State([])  # the ids of the entries in the results
-        self._pulse = gr.Timer(RECONNECT, active=False)
 
     def _settings(self) -> None:
         form = self.form
@@ -131,24 +113,7 @@ class Create:
             Influences(REFERENCES, self._engine.ip_adapters, self._gallery),
         )
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-            gr.HTML('<p class="hint">Nothing here has to be touched; the defaults suit the model.</p>')
-            with gr.Row(elem_classes="pair"):
-                form.make("sampler")
-                form.make("schedule")
-            form.make("clip_skip")
-            form.make("vae")
-            form.make("sigmas", placeholder="the schedule's", max_lines=2)
-            form.make("seamless")
-            form.make("rescale")
-            with gr.Row(elem_classes="pair"):
-                form.make("guidance_rule")
-                form.make("perturbation")
-            with gr.Row(elem_classes="pair"):
-                form.make("eta", placeholder="the sampler's own")
-                form.make("noise")
-            with gr.Row(elem_classes="pair"):
-                form.make("guidance_low", placeholder="to the end")
-                form.make("guidance_high", placeholder="at once")
+            advanced.place(form)
             start = [form[name].value for name in COSTLY]  # pyright: ignore[reportAttributeAccessIssue]
             self._cost = gr.HTML(self._tell_cost(*start), elem_id="cost")
         self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
@@ -157,22 +122,14 @@ class Create:
 
     def _listen(self) -> None:
         form, kept = self.form, self.kept
-        self.progress = [
-            self._stage, self._results, self._caption, self._notice, self.generate, self.interrupt,
-            self._job, self._shown, self._pulse, kept,
-        ]  # fmt: skip
         asked = [kept, *form.components]
-        self.generate.click(self._start, self._settings_now, self.progress, preprocess=False, **QUIET)
+        self.watch.generate.click(
+            self._start, self._settings_now, self.watch.outputs, preprocess=False, **QUIET
+        )
         for panel in self._influences:
             for change in panel.listen():
                 self.keep_after(change)
-        self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
-        watched = gr.on(
-            [self._job.change, self._pulse.tick], self._watch, [self._job], self.progress,
-            trigger_mode="once", concurrency_limit=None, **QUIET,
-        )  # fmt: skip
-        watched.success(None, [kept], [kept], js="(kept) => ({...kept, ended: kept.job})", **QUIET)
-        self._results.select(self._look, [self._shown, kept], [self._caption, kept], **QUIET)
+        self.watch.listen()
         restored = self._file.upload(self._restore, [self._file], [self._file, *self.reuse_outputs], **QUIET)
         self.keep_after(restored)
         chosen = form["model"].input(  # pyright: ignore[reportAttributeAccessIssue]
@@ -244,22 +201,7 @@ class Create:
         updates = {**self.form.offered(), **self.form.updates(shown)}
         for panel in self._influences:
             updates |= panel.restored(memory.get(panel.kind.field))
-        watched = str(memory.get("job", ""))
-        job = self._to_show(watched, str(memory["visitor"]))
-        if job is None:
-            lost = bool(watched) and memory.get("ended") != watched
-            said = show.notice(RESTARTED) if lost else ""
-            return {**updates, self._notice: said, self.kept: memory | {"job": ""}}
-        memory["job"] = job.id
-        return {**updates, **self._state(job, job.event), self._job: job.id, self.kept: memory}
-
-    def _to_show(self, watched: str, visitor: str) -> Job | None:
-        """The kept job while it is open; else the visitor's newest that is (of another tab); else it."""
-        kept = self._engine.job(watched)
-        if kept is not None and not kept.ended:
-            return kept
-        in_the_making = [job for job in self._engine.jobs(visitor) if not job.ended]
-        return in_the_making[-1] if in_the_making else kept
+        return {**updates, **self.watch.open(memory, str(memory["visitor"]))}
 
     def _start(self, kept: dict[str, Any], controls: str, references: str, *values: Any) -> Updates:
         lists = {"controls": controls, "references": references}
@@ -267,10 +209,9 @@ class Create:
             recipe, user = self.read(kept, controls, references, *values)
             job = self._engine.submit(recipe, user=user)
         except (RecipeError, QueueFull) as error:
-            return {self._notice: show.notice(str(error))}
+            return {self.watch.notice: show.notice(str(error))}
         settings = dict(zip(self.form.names, values, strict=True))
-        memory = {**kept, "job": job.id, "settings": settings, "seed": recipe.seed, **lists}
-        return {**self._state(job, job.event), self._job: job.id, self._notice: "", self.kept: memory}
+        return self.watch.start(job, {**kept, "settings": settings, **lists})
 
     @property
     def asked(self) -> list[Component]:
@@ -297,30 +238,6 @@ class Create:
         shown = [model if name == "model" else v for name, v in zip(self.form.names, values, strict=True)]
         return {self.form["model"]: self.form.menu(model), **self._choose(kept, *shown)}
 
-    def _watch(self, job_id: str) -> Iterator[Updates]:
-        """Show a job's events until it ends. The page may go at any time; the job goes on."""
-        job = self._engine.job(job_id)
-        if job is None:
-            if job_id:
-                yield {**self._resting(), self._stage: show.IDLE, self._notice: show.notice(RESTARTED)}
-            return
-        for event in job.events():
-            yield self._state(job, event)
-
-    def _stop(self, job_id: str) -> Updates:
-        job = self._engine.job(job_id)
-        if job is not None:
-            job.cancel()
-        return {self.interrupt: gr.update(value="Stopping…", interactive=False)}
-
-    def _look(self, picked: gr.SelectData, shown: list[str], kept: dict[str, Any]) -> Updates:
-        """Another of the results is looked at: its own seed is shown, and is what ♻️ takes over."""
-        index = picked.index if isinstance(picked.index, int) else 0
-        entry = self._gallery.get(shown[index]) if index < len(shown) else None
-        if entry is None or entry.recipe is None:
-            return {self._caption: ""}
-        return {self._caption: show.caption(entry.recipe), self.kept: {**kept, "seed": entry.recipe.seed}}
-
     def _restore(self, file: str | None) -> Updates:
         """Settings from a dropped picture; says what of them was not understood."""
         if file is None:
@@ -328,7 +245,7 @@ class Create:
         try:
             found = restore(Path(file))
         except (PictureError, MetadataError) as error:
-            return {self._notice: show.notice(str(error)), self._file: None}
+            return {self.watch.notice: show.notice(str(error)), self._file: None}
         return {**self.reuse(found.recipe, found.notes, found.studio), self._file: None}
 
     def reuse(self, recipe: Recipe, notes: tuple[str, ...] = (), studio: str = "") -> Updates:
@@ -337,67 +254,19 @@ class Create:
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
+        if recipe.edit is not None:
+            notes = (*notes, "Not restored: Edit. The Gallery’s “Re-run this edit” restores it, in Edit.")
         updates = self.form.updates(self.form.filled(recipe))
         for panel in self._influences:
             updates |= panel.of(recipe)
-        return {**updates, self._notice: show.restored(notes, studio)}
+        return {**updates, self.watch.notice: show.restored(notes, studio)}
 
     @property
     def reuse_outputs(self) -> list[Component]:
-        return [self._notice, *self.remembered]
+        return [self.watch.notice, *self.remembered]
 
     @property
     def remembered(self) -> list[Component]:
         """What shows the settings."""
         lists = [one for panel in self._influences for one in panel.outputs]
         return [*lists, *self.form.components]
-
-    # How a job looks
-
-    def _state(self, job: Job, event: Event) -> Updates:
-        if isinstance(event, Queued | Progress):
-            return {
-                self._stage: gr.update(value=show.stage(job, event), visible=True),
-                self._results: gr.update(visible=False),
-                self._caption: "",
-                self.generate: gr.update(visible=False),
-                self.interrupt: _stopping() if job.cancelling else _stoppable(),
-                self._pulse: gr.Timer(active=True),
-            }
-        return {**self._resting(), **self._finished(job, event)}
-
-    def _finished(self, job: Job, event: Event) -> Updates:
-        """The pictures that were finished, with a word on why not all; else the stage says how it ended."""
-        if not job.entries:
-            return {self._stage: gr.update(value=show.stage(job, event), visible=True)}
-        entries = [entry for entry in job.entries if self._still_there(entry)]
-        if not entries:
-            return {self._stage: gr.update(value=show.IDLE, visible=True)}
-        pictures = [(str(entry.path), job.recipe.prompt) for entry in entries]
-        first = entries[0].recipe or job.recipe
-        return {
-            self._stage: gr.update(visible=False),
-            self._notice: show.stopped_early(job, event),
-            self._results: gr.update(value=pictures, visible=True, selected_index=0),
-            self._caption: show.caption(first),
-            self._shown: [entry.id for entry in entries],
-        }
-
-    def _still_there(self, entry: Entry) -> bool:
-        """Whether a picture of a job was not deleted since."""
-        return self._gallery.get(entry.id) is not None and entry.path.is_file()
-
-    def _resting(self) -> Updates:
-        return {
-            self.generate: gr.update(visible=True),
-            self.interrupt: gr.update(visible=False),
-            self._pulse: gr.Timer(active=False),
-        }
-
-
-def _stoppable() -> Mapping[str, Any]:
-    return gr.update(visible=True, value="Interrupt", interactive=True)
-
-
-def _stopping() -> Mapping[str, Any]:
-    return gr.update(visible=True, value="Stopping…", interactive=False)

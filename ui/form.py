@@ -11,20 +11,31 @@ import gradio as gr
 from gradio.blocks import Block
 from gradio.components import Component
 
-from pipelines.recipe import NOT_CHOSEN, OF_MODEL, Recipe, fields, random_seed
+from pipelines.recipe import NOT_CHOSEN, OF_MODEL, FieldSpec, Recipe, fields, random_seed
 
 RANDOM = -1  # the seed box's word for "surprise me"
-SLIDERS = ("steps", "guidance", "rescale", "count")  # ranges worth sweeping; other numbers are typed
+SLIDERS = (
+    "steps",
+    "guidance",
+    "rescale",
+    "count",
+    "strength",
+)  # ranges worth sweeping; other numbers are typed
 
 
 class Form:
     """Components by field name, and the way between them and a ``Recipe``."""
 
     def __init__(
-        self, models: Mapping[str, Mapping[str, Any]], vaes: Callable[[], Collection[str]] = tuple
+        self,
+        models: Mapping[str, Mapping[str, Any]],
+        vaes: Callable[[], Collection[str]] = tuple,
+        prefix: str = "",
     ) -> None:
         """``models``: name -> the settings good for it (none if not known), read whenever they are needed, as
-        models come and go; the first is shown. ``vaes`` are the names of VAEs to choose from."""
+        models come and go; the first is shown. ``vaes`` are the names of VAEs to choose from. ``prefix``
+        begins the components' ids, which must differ where a page has several forms."""
+        self._prefix = prefix
         self._models = models
         self._vaes = vaes
         self._specs = {spec.name: spec for spec in fields()}
@@ -45,25 +56,13 @@ class Form:
         """The component of field ``name``, rendered here; ``look`` is passed on to Gradio."""
         spec = self._specs[name]
         default = self._start(self._first)[name]
-        look = {"label": spec.label, "info": spec.help, "elem_id": f"field-{name}", **look}
+        look = {"label": spec.label, "info": spec.help, "elem_id": f"{self._prefix}field-{name}", **look}
         if name == "model":
             made: Component = gr.Dropdown(list(self._models), value=self._first, **look)
         elif name == "vae":
             made = gr.Dropdown(self._vae_choices(), value="", **look)
-        elif spec.choices:
-            choices = [(choice.label, choice.name) for choice in spec.choices]
-            made = gr.Dropdown(choices, value=str(default), filterable=False, **look)
-        elif spec.type is str:
-            made = gr.Textbox(value=str(default), **look)
-        elif spec.optional:  # Gradio's number box shows an empty value as 0, which is another value
-            made = gr.Textbox(value="", max_lines=1, **look)
-        elif name in SLIDERS:
-            bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
-            made = gr.Slider(value=_number(default), buttons=[], **bounds, **look)
         else:
-            made = gr.Number(
-                value=RANDOM if name == "seed" else _number(default), step=spec.step or 1, **look
-            )
+            made = component(spec, RANDOM if name == "seed" else default, look)
         self._made[name] = made
         return made
 
@@ -141,11 +140,7 @@ class Form:
             return value in self._models
         if name == "vae":
             return value == "" or value in self._vaes()
-        if spec.choices:
-            return value in [choice.name for choice in spec.choices]
-        if spec.type is str or spec.optional:
-            return isinstance(value, str)
-        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+        return shows(spec, value)
 
     def updates(self, values: Mapping[str, Any]) -> dict[Block, Any]:
         """What a listener returns to show ``values``; other components are left as they are."""
@@ -174,6 +169,34 @@ class Form:
 
     def has_model(self, name: str) -> bool:
         return name in self._models
+
+
+def component(spec: FieldSpec, value: Any, look: Mapping[str, Any]) -> Component:
+    """The component of a field that shows ``value``, rendered here."""
+    if spec.choices:
+        choices = [(choice.label, choice.name) for choice in spec.choices]
+        return gr.Dropdown(choices, value=str(value), filterable=False, **look)
+    if spec.type is bool:
+        return gr.Checkbox(value=bool(value), **look)
+    if spec.type is str:
+        return gr.Textbox(value=str(value), **look)
+    if spec.optional:  # Gradio's number box shows an empty value as 0, which is another value
+        return gr.Textbox(value="", max_lines=1, **look)
+    if spec.name in SLIDERS:
+        bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
+        return gr.Slider(value=_number(value), buttons=[], **bounds, **look)
+    return gr.Number(value=_number(value), step=spec.step or 1, **look)
+
+
+def shows(spec: FieldSpec, value: object) -> bool:
+    """Whether the component of a field can show ``value``, whether or not it may be drawn."""
+    if spec.choices:
+        return value in [choice.name for choice in spec.choices]
+    if spec.type is bool:
+        return isinstance(value, bool)
+    if spec.type is str or spec.optional:
+        return isinstance(value, str)
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _number(default: Any) -> float | None:

@@ -9,7 +9,9 @@ from gradio.blocks import Block
 from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe
 from ui import show
-from ui.create import QUIET, Create
+from ui.create import Create
+from ui.edit import Edit
+from ui.watch import QUIET
 
 PAGE = 48  # thumbnails shown at first and by each "Show more"
 BROKEN = Path(__file__).parents[1] / "static" / "broken.png"
@@ -18,11 +20,13 @@ Updates = dict[Block, Any]
 
 
 class Browse:
-    """The tab's components and listeners. ``create`` is where a recipe goes to be used again."""
+    """The tab's components and listeners. ``create`` is where a recipe goes to be used again, and ``edit``
+    where a picture goes to be drawn over."""
 
-    def __init__(self, gallery: Gallery, create: Create, tabs: gr.Tabs, tab: gr.Tab) -> None:
+    def __init__(self, gallery: Gallery, create: Create, edit: Edit, tabs: gr.Tabs, tab: gr.Tab) -> None:
         self._gallery = gallery
         self._create = create
+        self._edit = edit
         self._tabs = tabs
         with gr.Row(elem_id="browse"):
             with gr.Column(elem_id="wall"):
@@ -47,8 +51,10 @@ class Browse:
             buttons=["download", "fullscreen"],
         )  # fmt: skip
         self._recipe = gr.HTML(elem_id="recipe")
-        with gr.Row():
+        with gr.Row(elem_classes="after"):
             self._reuse = gr.Button("Re-use", variant="primary", elem_id="reuse")
+            self._to_edit = gr.Button("Send to Edit", elem_id="send-to-edit")
+            self._rerun = gr.Button("Re-run this edit", elem_id="rerun", visible=False)
             self._delete = gr.Button("Delete", elem_id="delete")
         with gr.Column(visible=False, elem_id="confirm") as self._confirm:
             gr.HTML('<p role="alert">Delete this picture for good?</p>')
@@ -58,7 +64,10 @@ class Browse:
 
     def _listen(self, tab: gr.Tab) -> None:
         wall = [self._grid, self._found, self._more, self._ids]
-        panel = [self._panel, self._picture, self._recipe, self._reuse, self._confirm, self._picked]
+        panel = [
+            self._panel, self._picture, self._recipe, self._reuse, self._to_edit, self._rerun, self._confirm,
+            self._picked,
+        ]  # fmt: skip
         # One listener, so that answers come in the order of asking: two would race, and an answer to older
         # words (opening the tab shows everything) could take the place of a newer one.
         asked = [tab.select, self._search.submit, self._search.change]
@@ -72,6 +81,8 @@ class Browse:
             self._use_again, [self._picked], [self._tabs, *self._create.reuse_outputs], **QUIET
         )
         self._create.keep_after(reused)
+        self._edit.receive(self._to_edit.click, self._picked, self._edit.take)
+        self._edit.receive(self._rerun.click, self._picked, self._edit.rerun)
 
     def _show(self, words: str) -> Updates:
         return self._wall(self._gallery.find(words, limit=PAGE + 1), words, PAGE)
@@ -114,6 +125,8 @@ class Browse:
             ),
             self._recipe: show.details(entry),
             self._reuse: gr.update(visible=entry.recipe is not None),
+            self._to_edit: gr.update(visible=readable),
+            self._rerun: gr.update(visible=entry.recipe is not None and entry.recipe.edit is not None),
             self._confirm: gr.update(visible=False),
             self._picked: entry.id,
         }

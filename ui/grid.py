@@ -17,7 +17,8 @@ from gallery.pictures import PictureError, open_picture
 from gallery.sheet import sheet
 from pipelines.recipe import RecipeError
 from ui import show
-from ui.create import QUIET, Create
+from ui.create import Create
+from ui.watch import QUIET
 
 SIDES = (("x", "Columns", "steps", "4, 8, 16"), ("y", "Rows", "guidance", "1, 4, 8"), ("z", "Sheets", "", ""))
 KEPT = 20  # grids that are remembered
@@ -106,7 +107,8 @@ class Grid:
             made = cells(recipe, sides)
         except RecipeError as error:
             return {self._said: show.notice(str(error))}
-        series = Series(self._engine, [cell.recipe for cell in made], user)
+        # In a line of its own: after a reload, Create would else take its jobs for those of the person.
+        series = Series(self._engine, [cell.recipe for cell in made], f"{user} grid")
         self._runs[series.id] = Run(sides, made, series)
         while len(self._runs) > KEPT:
             self._runs.popitem(last=False)

@@ -8,6 +8,8 @@ import gradio as gr
 from engine import Catalogue, Downloads, Engine
 from gallery import Gallery
 from ui.create import Create
+from ui.easel import head
+from ui.edit import Edit
 from ui.gallery import BROKEN, Browse
 from ui.grid import Grid
 from ui.models import Models
@@ -36,23 +38,29 @@ def build(
     Pictures are served as the files they are, never copied: a download has its metadata, and what is
     deleted is gone.
     """
-    gr.set_static_paths([gallery.pictures, gallery.thumbnails, BROKEN])
+    gr.set_static_paths([gallery.pictures, gallery.thumbnails, BROKEN, gallery.inputs.folder])
     with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=CACHE, fill_width=True) as page:
         gr.HTML(HEADER)
         kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
+        edited = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-edit", secret=secret)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
                 create = Create(engine, gallery, catalogue, kept)
+            with gr.Tab("Edit", id="edit", render_children=True):
+                edit = Edit(engine, gallery, catalogue, create, edited, tabs)
             with gr.Tab("Grid", id="grid"):
                 Grid(engine, gallery, create, tabs)
             with gr.Tab("Gallery", id="gallery") as tab:
-                Browse(gallery, create, tabs, tab)
+                Browse(gallery, create, edit, tabs, tab)
             with gr.Tab("Models", id="models") as tab:
                 models = Models(engine, catalogue, downloads, create, tabs, tab)
         page.load(
-            create.open, [kept], [*create.progress, *create.remembered],
+            create.open, [kept], [*create.watch.outputs, *create.remembered],
             show_progress="hidden", api_visibility="private",
         )  # fmt: skip
+        page.load(
+            edit.open, [kept, edited], edit.remembered, show_progress="hidden", api_visibility="private"
+        )
         models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
     return page
@@ -62,7 +70,8 @@ def launch_options() -> dict[str, Any]:
     """What ``Blocks.launch`` needs to show the page as it is meant."""
     return {
         "theme": theme(),
-        "css_paths": [STATIC / "style.css"],
+        "css_paths": [STATIC / "style.css", STATIC / "edit.css"],
+        "head": head(),
         "js": (STATIC / "keys.js").read_text(encoding="utf-8"),
         "favicon_path": STATIC / "icon.png",
         "footer_links": [],

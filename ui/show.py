@@ -10,11 +10,15 @@ from PIL import Image
 
 from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Control, Recipe, Reference, fields, influence_fields
+from pipelines.recipe import Control, Edit, Recipe, Reference, fields, influence_fields, part_fields
 
 IDLE = (
     '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
     "<p>Write what you want to see, then press <kbd>Ctrl</kbd>&nbsp;<kbd>Enter</kbd>.</p></div>"
+)
+IDLE_EDIT = (
+    '<div class="stage idle"><p class="lead">What you make of the picture appears here.</p>'
+    "<p>Paint over what is to change; paint nothing, and all of it is drawn over.</p></div>"
 )
 NOTHING = ""
 
@@ -130,11 +134,45 @@ def details(entry: Entry) -> str:
         rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
     rows += [(f"ControlNet {k}", _control(one)) for k, one in enumerate(recipe.controls, 1)]
     rows += [(f"Reference {k}", _reference(one)) for k, one in enumerate(recipe.references, 1)]
+    if recipe.edit is not None:
+        rows.append(("Edit", _edit(recipe.edit)))
     if recipe.words is not None:
         rows[:0] = [("Prompt as drawn", recipe.words[0]), ("Negative prompt as drawn", recipe.words[1])]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])
     words = escape(recipe.prompt) or "<i>(no prompt)</i>"
     return f'<div class="recipe"><p class="words">{words}</p><dl>{table}</dl></div>'
+
+
+def compare(before: str, after: str, margins: tuple[int, int, int, int], size: tuple[int, int]) -> str:
+    """Two pictures under one slider, by their addresses: the one before lies within the one after, whose
+    ``size`` is (width, height), at its margins (left, top, right, bottom)."""
+    left, top, right, _ = margins
+    width, height = size
+    place = (
+        f"left:{100 * left / width:.3f}%;top:{100 * top / height:.3f}%;"
+        f"width:{100 * (width - left - right) / width:.3f}%"
+    )
+    return (
+        f'<figure class="compare"><div class="both"><img src="{escape(after)}" alt="After">'
+        f'<div class="cut"><img class="was" src="{escape(before)}" style="{place}" alt="Before"></div>'
+        '<input type="range" min="0" max="100" value="50" step="any" '
+        'aria-label="How much of the picture before is shown, per cent"></div>'
+        "<figcaption><span>Before</span><span>After</span></figcaption></figure>"
+    )
+
+
+def _edit(edit: Edit) -> str:
+    """All of an edit but the names of its pictures, which are no words."""
+    values = edit.model_dump(exclude={"picture", "mask"})
+    shown = [(spec, values[spec.name]) for spec in part_fields("edit") if spec.name in values]
+    changed = [(spec, value) for spec, value in shown if spec.name == "strength" or value != spec.default]
+    where = "everywhere" if edit.everywhere else "inside a mask" if edit.mask else "beyond the borders"
+    labels = {spec.name: {choice.name: choice.label for choice in spec.choices} for spec, _ in changed}
+    told = (
+        spec.label if value is True else f"{spec.label} {labels[spec.name].get(value, f'{value}')}"
+        for spec, value in changed
+    )
+    return ", ".join((where, *told))
 
 
 def influences(some: Sequence[Control] | Sequence[Reference]) -> str:

@@ -41,6 +41,8 @@ def main() -> None:
         browser = open_browser(playwright, path)
         for width, height, scheme in ((1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")):
             shoot(browser, studio.url, width, height, scheme)
+        for width, height, scheme in ((1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")):
+            shoot_edit(browser, studio.url, width, height, scheme)
         shoot_models(browser, studio, write_tree(Path(folder)))
         browser.close()
 
@@ -64,6 +66,43 @@ def shoot(browser: Browser, url: str, width: int, height: int, scheme: str) -> N
     page.wait_for_timeout(1200)
     page.screenshot(path=IMAGES / f"gallery-{name}.png")
     page.close()
+
+
+def shoot_edit(browser: Browser, url: str, width: int, height: int, scheme: str) -> None:
+    """Edit, with a picture that Create drew, half of it painted over and drawn anew."""
+    name = f"{width}" if scheme == "light" else f"{width}-{scheme}"
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # pyright: ignore
+    page.goto(url)
+    page.locator("#generate").wait_for()
+    page.locator("#field-seed input").fill("11")
+    draw(page, PROMPTS[7], count=1)
+    page.click("#to-edit")
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+    page.wait_for_timeout(800)
+    paint(page)
+    page.locator("#edit-field-prompt textarea").fill("a dog on the grass")
+    page.locator("#edit-field-seed input").fill("3")
+    page.click("#edit-generate")
+    page.locator("#edit-interrupt").wait_for(timeout=WAIT)
+    page.locator("#edit-generate").wait_for(timeout=WAIT)
+    expect(page.locator("#edit-compare .was")).to_be_visible()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(800)
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=IMAGES / f"edit-{name}.png", full_page=width < 1000)
+    page.close()
+
+
+def paint(page: Page) -> None:
+    """A blot in the middle of the picture."""
+    box = page.locator("#edit .sheet img").bounding_box()
+    assert box
+    across, down = box["width"], box["height"]
+    page.mouse.move(box["x"] + 0.35 * across, box["y"] + 0.4 * down)
+    page.mouse.down()
+    for x, y in ((0.6, 0.4), (0.65, 0.5), (0.4, 0.55), (0.35, 0.65), (0.62, 0.68)):
+        page.mouse.move(box["x"] + x * across, box["y"] + y * down, steps=8)
+    page.mouse.up()
 
 
 def write_tree(folder: Path) -> Path:
@@ -114,9 +153,9 @@ def shoot_models(browser: Browser, studio: Studio, tree: Path) -> None:
         page.close()
 
 
-def draw(page: Page, prompt: str) -> None:
+def draw(page: Page, prompt: str, count: int = 4) -> None:
     page.locator("#field-prompt textarea").fill(prompt)
-    page.locator("#field-count input[type=number]").fill("4")
+    page.locator("#field-count input[type=number]").fill(str(count))
     page.click("#generate")
     page.locator("#interrupt").wait_for(timeout=WAIT)
     page.locator("#generate").wait_for(timeout=WAIT)

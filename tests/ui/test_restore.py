@@ -32,7 +32,7 @@ def dropped(create: Create, file: Path) -> tuple[dict[str, Any], str]:
         for name in create.form.names
         if create.form[name] in updates
     }
-    return shown, updates[create._notice]
+    return shown, updates[create.watch.notice]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+// The mask over a picture: what is painted, what can be undone, what outlives a reload. Knows no pointers or keys.
+window.AtelierMask = (() => {
+  const TINT = [255, 38, 92];
+  const MOST_UNDO = 128 * 2 ** 20; // bytes of what can be undone
+
+  const blank = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
+
+  class Mask {
+    constructor(width, height) {
+      this.width = width;
+      this.height = height;
+      this.canvas = blank(width, height); // the tint, its alpha the mask
+      this.ink = this.canvas.getContext("2d", { willReadFrequently: true });
+      this.before = blank(width, height).getContext("2d", { willReadFrequently: true }); // as a stroke began
+      this.done = [];
+      this.undone = [];
+      this.stroke = null;
+    }
+
+    // A stroke, in pixels of the picture
+
+    begin(x, y, size, erases) {
+      this.remember();
+      this.stroke = { x, y, size, erases, box: null };
+      this.to(x, y);
+    }
+
+    to(x, y) {
+      const stroke = this.stroke;
+      this.ink.globalCompositeOperation = stroke.erases ? "destination-out" : "source-over";
+      this.ink.strokeStyle = this.ink.fillStyle = `rgb(${TINT})`;
+      this.ink.lineCap = this.ink.lineJoin = "round";
+      this.ink.lineWidth = stroke.size;
+      this.ink.beginPath();
+      if (x === stroke.x && y === stroke.y) { // a line of no length is not drawn
+        this.ink.arc(x, y, stroke.size / 2, 0, 2 * Math.PI);
+        this.ink.fill();
+      } else {
+        this.ink.moveTo(stroke.x, stroke.y);
+        this.ink.lineTo(x, y);
+        this.ink.stroke();
+      }
+      this.ink.globalCompositeOperation = "source-over";
+      const reach = stroke.size / 2 + 2;
+      const box = stroke.box ?? [this.width, this.height, 0, 0];
+      stroke.box = [
+        Math.max(0, Math.min(box[0], Math.floor(Math.min(x, stroke.x) - reach))),
+        Math.max(0, Math.min(box[1], Math.floor(Math.min(y, stroke.y) - reach))),
+        Math.min(this.width, Math.max(box[2], Math.ceil(Math.max(x, stroke.x) + reach))),
+        Math.min(this.height, Math.max(box[3], Math.ceil(Math.max(y, stroke.y) + reach))),
+      ];
+      stroke.x = x;
+      stroke.y = y;
+    }
+
+    end() {
+      const [left, top, right, bottom] = this.stroke.box;
+      this.stroke = null;
+      if (right > left && bottom > top) this.note(left, top, right - left, bottom - top);
+    }
+
+    cancel() {
+      this.stroke = null;
+      this.ink.clearRect(0, 0, this.width, this.height);
+      this.ink.drawImage(this.before.canvas, 0, 0);
+    }
+
+    // All of it at once
+
+    clear() {
+      this.whole(() => this.ink.clearRect(0, 0, this.width, this.height));
+    }
+
+    invert() {
+      this.whole(() => {
+        this.ink.globalCompositeOperation = "source-out";
+        this.ink.fillStyle = `rgb(${TINT})`;
+        this.ink.fillRect(0, 0, this.width, this.height);
+        this.ink.globalCompositeOperation = "source-over";
+      });
+    }
+
+    take(image) { // white is masked, black and what is transparent is not
+      const seen = blank(this.width, this.height).getContext("2d");
+      seen.fillRect(0, 0, this.width, this.height);
+      seen.drawImage(image, 0, 0);
+      const { data } = seen.getImageData(0, 0, this.width, this.height);
+      const alpha = new Uint8Array(this.width * this.height);
+      for (let k = 0; k < alpha.length; k++)
+        alpha[k] = Math.round(0.299 * data[4 * k] + 0.587 * data[4 * k + 1] + 0.114 * data[4 * k + 2]);
+      this.whole(() => this.put({ x: 0, y: 0, w: this.width, h: this.height }, alpha));
+    }
+
+    whole(paint) {
+      this.remember();
+      paint();
+      this.note(0, 0, this.width, this.height);
+    }
+
+    // Undo: the alpha of the box that changed, before and after
+
+    remember() {
+      this.before.clearRect(0, 0, this.width, this.height);
+      this.before.drawImage(this.canvas, 0, 0);
+    }
+
+    note(x, y, w, h) {
+      const box = { x, y, w, h };
+      this.done.push({ ...box, before: this.alpha(this.before, box), after: this.alpha(this.ink, box) });
+      this.undone = [];
+      const size = () => this.done.reduce((sum, { w, h }) => sum + 2 * w * h, 0);
+      while (this.done.length > 1 && size() > MOST_UNDO) this.done.shift();
+    }
+
+    undo() {
+      const change = this.done.pop();
+      if (!change) return false;
+      this.put(change, change.before);
+      this.undone.push(change);
+      return true;
+    }
+
+    redo() {
+      const change = this.undone.pop();
+      if (!change) return false;
+      this.put(change, change.after);
+      this.done.push(change);
+      return true;
+    }
+
+    alpha(context, { x, y, w, h }) {
+      const { data } = context.getImageData(x, y, w, h);
+      return Uint8Array.from({ length: w * h }, (_, k) => data[4 * k + 3]);
+    }
+
+    put({ x, y, w, h }, alpha) {
+      const pixels = this.ink.createImageData(w, h);
+      for (let k = 0; k < alpha.length; k++) pixels.data.set([...TINT, alpha[k]], 4 * k);
+      this.ink.putImageData(pixels, x, y);
+    }
+
+    // What leaves the browser, or stays in it
+
+    covered() { // the share of the picture that is masked, 0 to 1
+      const { data } = this.ink.getImageData(0, 0, this.width, this.height);
+      let sum = 0;
+      for (let k = 3; k < data.length; k += 4) sum += data[k];
+      return sum / 255 / (this.width * this.height);
+    }
+
+    png() { // grey without transparency, white where it is masked
+      const made = blank(this.width, this.height).getContext("2d");
+      made.drawImage(this.canvas, 0, 0);
+      for (const [operation, colour] of [["source-in", "#fff"], ["destination-over", "#000"]]) {
+        made.globalCompositeOperation = operation;
+        made.fillStyle = colour;
+        made.fillRect(0, 0, this.width, this.height);
+      }
+      return made.canvas.toDataURL("image/png");
+    }
+
+    blob() {
+      return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
+    }
+
+    async restore(blob) { // what blob() made; nothing to undo
+      const image = await createImageBitmap(blob);
+      this.ink.clearRect(0, 0, this.width, this.height);
+      this.ink.drawImage(image, 0, 0);
+    }
+  }
+
+  // The browser's memory: database "atelier", as the settings are localStorage's "atelier".
+  const asked = (request) => new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+  const store = async (mode) => {
+    const opening = indexedDB.open("atelier", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("edit");
+    const base = await asked(opening);
+    const found = base.transaction("edit", mode).objectStore("edit");
+    found.transaction.oncomplete = found.transaction.onabort = () => base.close();
+    return found;
+  };
+  Mask.keep = async (canvas) => asked((await store("readwrite")).put(canvas, "canvas"));
+  Mask.kept = async () => asked((await store("readonly")).get("canvas"));
+  return Mask;
+})();

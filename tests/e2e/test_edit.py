@@ -1,0 +1,186 @@
+"""Edit, in a real browser: a mask is painted, kept through everything, sent as it was painted, and obeyed."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from pipelines.recipe import Recipe
+from tests.e2e.conftest import is_ours
+from tests.e2e.studio import Studio
+from tests.e2e.test_create import draw, until
+
+pytestmark = pytest.mark.e2e
+
+SIZE = (160, 120)
+
+
+@pytest.fixture(params=[1440, 390])
+def at(studio: Studio, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page as wide as that, of a new visitor, at Edit."""
+    context = browser.new_context(viewport={"width": request.param, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(120_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+    context.on("request", lambda r: None if is_ours(r.url) else faults.append(f"foreign: {r.url}"))
+    page.goto(studio.url)
+    page.locator("#generate").wait_for()
+    page.get_by_role("tab", name="Edit").click()
+    page.locator("#edit .view").wait_for()
+    expect(page.locator("#edit-generate")).to_have_text("Generate")
+    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
+    yield page
+    context.close()
+    assert not faults
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def open_picture(page: Page, file: Path) -> None:
+    page.locator("#edit-file input[type=file]").set_input_files(file)
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+
+
+def stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Through points of the picture, in its pixels."""
+    page.locator("#edit .view").scroll_into_view_if_needed()
+    box = page.locator("#edit .sheet img").bounding_box()
+    assert box
+    places = [
+        (box["x"] + x * box["width"] / SIZE[0], box["y"] + y * box["height"] / SIZE[1]) for x, y in points
+    ]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+
+
+def fill(page: Page, **values: object) -> None:
+    for name, value in values.items():
+        box = page.locator(f":is(#edit-field-{name}, #edit-{name})")
+        box.locator("textarea, input[type=number]").first.fill(str(value))
+
+
+def generate(page: Page) -> Recipe:
+    page.click("#edit-generate")
+    source = page.locator("#edit-results .preview img").first
+    expect(source).to_be_visible()
+    expect(page.locator("#edit-generate")).to_be_visible()
+    return made(page)[0]
+
+
+def made(page: Page) -> tuple[Recipe, np.ndarray]:
+    address = page.locator("#edit-results .preview img").first.get_attribute("src")
+    file = io.BytesIO(page.request.get(str(address)).body())
+    with Image.open(file) as image:
+        return Recipe.from_json(image.info["atelier"]), np.asarray(image.convert("RGB")).copy()
+
+
+def kept(studio: Studio, name: str | None) -> np.ndarray:
+    [file] = (studio.home / "gallery" / "inputs").rglob(f"{name}.png")
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB")).copy()
+
+
+def masked(page: Page) -> str:
+    return page.evaluate("AtelierEdit.given()[1]")
+
+
+def kept_bytes(page: Page) -> int:
+    return page.evaluate("async () => (await AtelierMask.kept())?.mask?.size ?? 0")
+
+
+def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studio, photo: Path) -> None:
+    page = at
+    open_picture(page, photo)
+    until(lambda: kept_bytes(page) > 0)
+    empty = kept_bytes(page)
+    stroke(page, (40, 60), (110, 60))
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_role("tab", name="Edit").click()
+    before = masked(page)
+    assert before
+    page.get_by_role("button", name="Zoom in").click()
+    stroke(page, (70, 50), (90, 50))
+    painted = masked(page)
+    assert painted != before
+    until(lambda: kept_bytes(page) > empty)
+    page.wait_for_timeout(1000)
+    page.reload()
+    page.locator("#generate").wait_for()
+    page.get_by_role("tab", name="Edit").click()
+    until(lambda: masked(page) == painted)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+    fill(page, prompt="a red apple", steps=3, feather=0, seed=5)
+    recipe = generate(page)
+    assert recipe.edit is not None and (recipe.prompt, recipe.seed) == ("a red apple", 5)
+    mask = kept(studio, recipe.edit.mask)[..., 0]
+    assert mask.shape == SIZE[::-1] and mask[60, 40:111].min() == 255 and mask[50, 70:91].min() == 255
+    assert mask[:20].max() == mask[100:].max() == 0 and mask[:, :20].max() == mask[:, 140:].max() == 0
+    was, now = kept(studio, recipe.edit.picture), made(page)[1]
+    assert (was == np.asarray(Image.open(photo))).all()
+    assert (now[mask == 0] == was[mask == 0]).all()  # no byte outside
+    assert (now[mask == 255] != was[mask == 255]).any()
+    expect(page.locator("#edit-compare .was")).to_be_visible()
+
+    page.click("#edit-go-on")
+    until(lambda: page.evaluate("AtelierEdit.given()[0]") != recipe.edit.picture)
+    assert masked(page) == painted  # the same size keeps the mask
+
+
+def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio) -> None:
+    drawn = draw(page, "a quiet harbour", steps=2)
+    page.click("#to-edit")
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+    expect(page.locator("#edit-field-prompt textarea")).to_have_value("a quiet harbour")
+    page.get_by_role("button", name="Outpaint").click()
+    fill(page, prompt="a loud harbour", strength=0.5, steps=4, left=16)
+    recipe = generate(page)
+    assert recipe.edit is not None and (recipe.edit.left, recipe.edit.strength) == (16, 0.5)
+    assert kept(studio, recipe.edit.picture).shape == (drawn.height, drawn.width, 3)
+    first = made(page)[1]
+    assert first.shape[1] == drawn.width + 16
+
+    fill(page, prompt="something else", left=0, strength=0.9, steps=2)
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#search").locator("input, textarea").first.fill("loud harbour")
+    expect(page.locator("#grid button.thumbnail-item")).to_have_count(1)
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#recipe")).to_contain_text("beyond the borders, Strength 0.5, Outpaint left 16")
+    page.click("#rerun")
+    expect(page.locator("#edit-notice")).to_contain_text("The edit was restored")
+    expect(page.locator("#edit-left input")).to_have_value("16")
+    until(lambda: page.evaluate("AtelierEdit.given()[0]") == recipe.edit.picture)
+    before = studio.pictures()
+    page.click("#edit-generate")
+    until(lambda: len(studio.pictures() - before) == 1)
+    expect(page.locator("#edit-caption")).to_contain_text(re.compile(f"Seed {recipe.seed}"))
+    again, pixels = made(page)
+    assert again == recipe and np.abs(pixels.astype(int) - first).max() <= 2
+
+    page.click("#edit-to-create")
+    expect(page.locator("#field-prompt textarea")).to_have_value("a loud harbour")
+    expect(page.locator("#notice")).to_contain_text("Re-run this edit")
+
+
+def test_mistakes_are_told(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("tab", name="Edit").click()
+    page.locator("#edit .view").wait_for()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#edit-notice")).to_contain_text("Init picture: got none; allowed: PNG, JPEG or WebP")
+    (tmp_path / "page.png").write_text("<svg onload=alert(1)>")
+    page.locator("#edit-file input[type=file]").set_input_files(tmp_path / "page.png")
+    expect(page.locator("#edit-notice")).to_contain_text("not a PNG, JPEG or WebP")

@@ -1,0 +1,177 @@
+"""The Edit tab without a browser: what it accepts from one, refuses and restores."""
+
+import io
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from engine import Catalogue, Engine
+from gallery import Gallery, PictureError
+from pipelines.recipe import Edit as Over
+from pipelines.recipe import Recipe, RecipeError
+from tests.gallery.test_pictures import header_only_png
+from ui import show
+from ui.create import Create
+from ui.easel import DATA, NO_PICTURE
+from ui.edit import Edit
+
+SIZE = (48, 32)
+
+
+@pytest.fixture
+def tab(tmp_path: Path) -> Iterator[Edit]:
+    gallery = Gallery(tmp_path / "gallery")
+    engine, catalogue = Engine(gallery=gallery), Catalogue(tmp_path)
+    catalogue.look()
+    with gr.Blocks(), gr.Tabs() as tabs:
+        with gr.Tab():
+            create = Create(engine, gallery, catalogue, gr.BrowserState({}))
+        with gr.Tab():
+            yield Edit(engine, gallery, catalogue, create, gr.BrowserState({}), tabs)
+    gallery.close()
+
+
+def kept(tab: Edit) -> str:
+    return tab._gallery.inputs.add(Image.linear_gradient("L").resize(SIZE).convert("RGB"))
+
+
+def sent(image: Image.Image, form: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format=form)
+    return DATA + b64encode(buffer.getvalue()).decode()
+
+
+def settings(tab: Edit, **values: Any) -> list[Any]:
+    boxes = {**dict(zip(tab.form.names, tab.form.components, strict=True)),
+             **dict(zip(tab.part.names, tab.part.components, strict=True))}  # fmt: skip
+    return [values.get(name, box.value) for name, box in boxes.items()]  # pyright: ignore
+
+
+def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
+    mask = Image.new("L", SIZE)
+    mask.paste(255, (0, 0, 20, 20))
+    given = settings(tab, prompt="a cat", strength=0.5, feather=3, content="noise", left=16, seed=7)
+    recipe = tab.recipe(given, kept(tab), sent(mask))
+    assert recipe.edit is not None and recipe.edit.mask is not None
+    assert (recipe.prompt, recipe.seed) == ("a cat", 7)
+    edit = recipe.edit
+    assert (edit.strength, edit.feather, edit.content, edit.left) == (0.5, 3, "noise", 16)
+    assert edit.picture == kept(tab)
+    assert tab._gallery.inputs[edit.mask].convert("L").tobytes() == mask.tobytes()
+
+
+def test_no_mask_is_all_of_the_picture(tab: Edit) -> None:
+    recipe = tab.recipe(settings(tab), kept(tab), "")
+    assert recipe.edit is not None and recipe.edit.everywhere
+
+
+REFUSED: dict[str, tuple[object, str]] = {
+    "a list": (["x"], "^Mask: got .*; allowed: a PNG"),
+    "an address": ("http://127.0.0.1/mask.png", "^Mask: got .*; allowed: a PNG"),
+    "no base64": (DATA + "<>", "^Mask: got one that cannot be opened"),
+    "no picture": (DATA + b64encode(b"<svg onload=alert(1)>").decode(), "^Mask: got one that cannot be"),
+    "a JPEG": (sent(Image.new("L", SIZE, 255), "JPEG"), "not a PNG file"),
+    "too large": (DATA + "A" * 27_000_000, "^Mask: got 20 MB; allowed: at most 20 MB"),
+    "another size": (sent(Image.new("L", (32, 48), 255)), "^Mask: got 32 x 48 pixels; allowed: the 48 x 32"),
+    "a bomb": (DATA + b64encode(header_only_png(30_000, 30_000)).decode(), "megapixels"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_a_mask_that_is_none_is_refused(tab: Edit, what: str) -> None:
+    mask, said = REFUSED[what]
+    before = set(tab._gallery.inputs) | {kept(tab)}
+    with pytest.raises(RecipeError, match=said):
+        tab.recipe(settings(tab), kept(tab), mask)
+    assert set(tab._gallery.inputs) == before  # and is not kept
+
+
+@pytest.mark.parametrize("picture", ["", None, 7, "0" * 64, "../../../etc/passwd"])
+def test_a_picture_that_is_not_here_is_refused(tab: Edit, picture: object) -> None:
+    with pytest.raises(RecipeError, match="^Init picture: got .*; allowed"):
+        tab.recipe(settings(tab), picture, "")
+
+
+def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
+    with pytest.raises(RecipeError, match="^Edit, Padding: got None; allowed: a whole number from 0 to 512"):
+        tab.recipe(settings(tab, padding=None), kept(tab), "")
+    updates = tab._start({}, {}, *settings(tab), "", "")
+    assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}
+
+
+def test_what_cannot_be_opened_says_why(tab: Edit, tmp_path: Path) -> None:
+    (tmp_path / "page.png").write_text("<svg onload=alert(1)>")
+    updates = tab._open(str(tmp_path / "page.png"))
+    assert updates[tab._easel.told] == "" and "not a PNG, JPEG or WebP" in updates[tab.watch.notice]
+
+
+def test_an_opened_picture_is_told_to_the_canvas(tab: Edit, tmp_path: Path) -> None:
+    Image.new("RGB", SIZE, "olive").save(tmp_path / "given.png")
+    told = json.loads(tab._open(str(tmp_path / "given.png"))[tab._easel.told])["picture"]
+    assert (told["width"], told["height"]) == SIZE
+    assert told["name"] in tab._gallery.inputs and told["url"].endswith(f"/{told['name']}.png")
+
+
+def test_an_edit_is_restored_whole(tab: Edit) -> None:
+    mask = tab._gallery.inputs.add(Image.new("L", SIZE, 255))
+    over = Over(picture=kept(tab), mask=mask, strength=0.4, content="fill", area="masked", padding=5, grow=-2,
+                feather=1, invert=True, soft=True, left=8, top=24, resize="crop")  # fmt: skip
+    recipe = Recipe(prompt="a cat", seed=9, steps=7, rescale=0.3, edit=over)
+    entry = tab._gallery.add(Image.new("RGB", SIZE), recipe)
+    updates = tab.rerun(entry.id)
+    told = json.loads(updates[tab._easel.told])
+    assert told["picture"]["name"] == over.picture and told["mask"].endswith(f"/{mask}.png")
+    shown = {box.elem_id: update["value"] for box, update in updates.items()
+             if box in (*tab.form.components, *tab.part.components)}  # fmt: skip
+    edit_boxes = {
+        f"edit-{name}": value for name, value in over.model_dump(exclude={"picture", "mask"}).items()
+    }
+    assert shown.items() >= edit_boxes.items()
+    assert {"edit-field-seed": 9, "edit-field-steps": 7, "edit-field-rescale": 0.3}.items() <= shown.items()
+
+
+def test_an_edit_whose_picture_is_gone_says_so(tab: Edit) -> None:
+    entry = tab._gallery.add(Image.new("RGB", SIZE), Recipe(edit=Over(picture="0" * 64)))
+    updates = tab.rerun(entry.id)
+    assert updates[tab._easel.told] == ""
+    assert "Init picture: got 000000000000…, which is not here" in updates[tab.watch.notice]
+
+
+def test_what_edit_has_no_place_for_is_said(tab: Edit) -> None:
+    over = Over(picture=kept(tab))
+    recipe = Recipe(model="<b>", edit=over)
+    entry = tab._gallery.add(Image.new("RGB", SIZE), recipe)
+    assert "Not restored: Model &#x27;&lt;b&gt;&#x27;" in tab.rerun(entry.id)[tab.watch.notice]
+
+
+def test_a_picture_of_the_gallery_comes_with_its_words(tab: Edit) -> None:
+    entry = tab._gallery.add(Image.new("RGB", SIZE, "teal"), Recipe(prompt="an owl", seed=5, steps=9))
+    updates = tab.take(entry.id)
+    assert json.loads(updates[tab._easel.told])["picture"]["width"] == SIZE[0]
+    assert updates[tab.form["prompt"]]["value"] == "an owl" and tab.form["seed"] not in updates
+    assert tab.take("nothing")[tab._easel.told] == ""
+
+
+def test_before_lies_within_after(tab: Edit) -> None:
+    over = Over(picture=kept(tab), left=48, top=8)
+    entry = tab._gallery.add(Image.new("RGB", (96, 40)), Recipe(edit=over))
+    assert "left:50.000%;top:20.000%;width:50.000%" in tab._beside(entry.id)
+    assert tab._beside("nothing") == ""
+
+
+def test_the_details_tell_of_the_edit() -> None:
+    over = Over(picture="0" * 64, mask="1" * 64, area="masked", soft=True)
+    assert show._edit(over) == "inside a mask, Strength 0.75, Inpaint area Only masked, Soft inpainting"
+
+
+def test_a_file_that_is_no_picture_is_told_apart() -> None:
+    from gallery.pictures import open_bytes
+
+    with pytest.raises(PictureError, match="not a PNG, JPEG or WebP"):
+        open_bytes(b"nothing")

@@ -1,0 +1,301 @@
+"""The Edit tab: a picture is painted over and drawn anew there. ``ui/watch.py`` watches its jobs.
+
+How an edit is drawn is not known here; its settings are those that the recipe declares.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.components import Component
+from gradio.events import Dependency
+
+from engine import Catalogue, Engine, QueueFull
+from gallery import Entry, Gallery, PictureError
+from pipelines.recipe import Recipe, RecipeError
+from ui import advanced, show
+from ui.create import Create
+from ui.easel import OPEN, Easel, address
+from ui.form import RANDOM, Form
+from ui.part import Part
+from ui.watch import QUIET, Updates, Watch
+
+TAKEN = ("prompt", "negative", "model", "sampler", "schedule", "steps", "guidance", "width", "height", "vae")
+MARGINS = ("left", "right", "top", "bottom")
+SEEN = """Width and Height are what the model sees of the picture, or of the mask and its padding; the result
+has the picture's own size. Seed −1 is a new one each time."""
+GONE = "Picture: it is no longer there."
+
+
+class Edit:
+    """The tab's components and listeners. ``kept`` is the browser's memory of this tab; ``create`` has the
+    visitor, and gets pictures that are sent there."""
+
+    def __init__(
+        self, engine: Engine, gallery: Gallery, catalogue: Catalogue, create: Create, kept: gr.BrowserState,
+        tabs: gr.Tabs,
+    ) -> None:  # fmt: skip
+        self._engine = engine
+        self._gallery = gallery
+        self._create = create
+        self._kept = kept
+        self._tabs = tabs
+        self.watch = Watch(engine, gallery, kept, edits=True, prefix="edit-")
+        self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"), prefix="edit-")
+        self.part = Part("edit", without=("picture", "mask"))
+        with gr.Row(elem_id="edit"):
+            with gr.Column(elem_id="edit-write"):
+                self._write()
+            with gr.Column(elem_id="edit-easel"):
+                self._easel = Easel(gallery)
+                self._file = gr.File(visible="hidden", elem_id="edit-file")
+            with gr.Column(elem_id="edit-out"):
+                self._out()
+            with gr.Column(elem_id="edit-settings"):
+                self._settings()
+        self.form.unmade()
+        self.part.unmade()
+        self._listen()
+
+    # The layout
+
+    def _write(self) -> None:
+        self.form.make("prompt", lines=2, max_lines=6, info=None, placeholder="What is to be there")
+        self.form.make(
+            "negative", lines=1, max_lines=4, info=None, placeholder="What to leave out, if anything"
+        )
+        self.part.make("strength")
+        self.watch.buttons()
+
+    def _out(self) -> None:
+        self.watch.pictures("min(46vh, 420px)")
+        with self.watch.after:
+            self._go_on = gr.Button(
+                "Use as the new picture", elem_id="edit-go-on", variant="primary", size="sm"
+            )
+            self._to_create = gr.Button("Send to Create", elem_id="edit-to-create", size="sm")
+        self._compare = gr.HTML(elem_id="edit-compare")
+
+    def _settings(self) -> None:
+        form, part = self.form, self.part
+        for name in ("content", "area"):
+            part.make(name)
+        with gr.Row(elem_classes="four"):
+            for name in ("padding", "feather", "grow"):
+                part.make(name)
+        part.make("soft")
+        part.make("invert")
+        with gr.Accordion("Outpaint", open=False, elem_id="edit-outpaint"):
+            gr.HTML(show.hint("New picture beyond the borders, in pixels."))
+            with gr.Row(elem_classes="four"):
+                for name in MARGINS:
+                    part.make(name, info=None)
+        with gr.Row(elem_classes="pair"):
+            form.make("model", info=None)
+            form.make("count", info=None)
+        with gr.Row(elem_classes="pair"):
+            form.make("steps", info=None)
+            form.make("guidance", info=None)
+        with gr.Row(elem_classes="pair"):
+            form.make("width", info=None)
+            form.make("height", info=None)
+        with gr.Row(elem_classes="seeds"):
+            form.make("seed", info=None, min_width=80)
+            self._die = gr.Button("New", elem_id="edit-die", min_width=40, scale=0)
+            self._recycle = gr.Button("Last", elem_id="edit-recycle", min_width=40, scale=0)
+        gr.HTML(show.hint(SEEN))
+        with gr.Accordion("Advanced", open=False, elem_id="edit-advanced"):
+            part.make("resize")
+            advanced.place(form)
+
+    # The wiring
+
+    def _listen(self) -> None:
+        kept, watch = self._kept, self.watch
+        watch.generate.click(
+            self._start, [self._create.kept, *self._now, *self._easel.given], watch.outputs, preprocess=False,
+            js="(...all) => [...all.slice(0, -2), ...AtelierEdit.given()]", **QUIET,
+        )  # fmt: skip
+        watch.listen()
+        watch.picked.change(self._beside, [watch.picked], [self._compare], **QUIET)
+        opened = self._file.upload(
+            self._open, [self._file], [self._file, self._easel.told, watch.notice], **QUIET
+        )
+        opened.then(None, [self._easel.told], None, js=OPEN, **QUIET)
+        self.receive(self._go_on.click, watch.picked, self._again)
+        self.receive(self._create.to_edit.click, self._create.watch.picked, self.take)
+        sent = self._to_create.click(
+            self._send, [watch.picked], [self._tabs, *self._create.reuse_outputs], **QUIET
+        )
+        self._create.keep_after(sent)
+        sides = [self.part[name] for name in ("left", "top", "right", "bottom")]
+        gr.on(
+            [side.change for side in sides],  # pyright: ignore[reportAttributeAccessIssue]
+            None, sides, None, js="(...sides) => AtelierEdit.margins(...sides)", **QUIET,
+        )  # fmt: skip
+        seed = self.form["seed"]
+        changes = [
+            self._die.click(None, None, [seed], js=f"() => {RANDOM}", **QUIET),
+            self._recycle.click(None, [kept, seed], [seed], js="(kept, seed) => kept.seed ?? seed", **QUIET),
+        ]
+        for change in changes:
+            self._keep_after(change)
+        typed = [box.input for box in self._boxes]  # pyright: ignore[reportAttributeAccessIssue]
+        gr.on(typed, None, self._now, [kept], js=self._keep_js(), **QUIET)
+
+    def receive(
+        self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[str], Updates]
+    ) -> None:
+        """A click elsewhere brings a picture here: ``take`` is given the id of the entry in ``picked``."""
+        change = click(take, [picked], self.taken, **QUIET)
+        change.then(None, [self._easel.told], None, js=OPEN, **QUIET)
+        self._keep_after(change)
+
+    @property
+    def taken(self) -> list[Component | Block]:
+        """What taking a picture changes."""
+        return [self._tabs, self._easel.told, self.watch.notice, *self._boxes]
+
+    @property
+    def remembered(self) -> list[Component | Block]:
+        """What ``open`` changes."""
+        return [*self.watch.outputs, *self._boxes]
+
+    @property
+    def _boxes(self) -> list[Component]:
+        return [*self.form.components, *self.part.components]
+
+    @property
+    def _now(self) -> list[Component]:
+        return [self._kept, *self._boxes]
+
+    def _keep_after(self, change: Dependency) -> None:
+        change.then(None, self._now, [self._kept], js=self._keep_js(), **QUIET)
+
+    def _keep_js(self) -> str:
+        """Put the settings, as they are in the page now, into the browser's memory."""
+        names = [*self.form.names, *self.part.names]
+        return f"""(kept, ...values) => ({{...kept, settings:
+            Object.fromEntries({names!r}.map((name, k) => [name, values[k]]))}})"""
+
+    # What the listeners do
+
+    def open(self, visitor: dict[str, Any], kept: dict[str, Any]) -> Updates:
+        """A page opened or reloaded: show its settings, and the job it was watching. The canvas has a memory
+        of its own."""
+        memory = kept if isinstance(kept, dict) else {}
+        found = memory.get("settings")
+        settings = found if isinstance(found, dict) else {}
+        who = str(visitor.get("visitor", "")) if isinstance(visitor, dict) else ""
+        shown = {**self.form.offered(), **self.form.updates(self.form.kept(settings))}
+        return {**shown, **self.part.updates(settings), **self.watch.open(memory, who)}
+
+    def _start(self, visitor: dict[str, Any], kept: dict[str, Any], *values: Any) -> Updates:
+        *settings, picture, mask = values
+        try:
+            recipe = self.recipe(settings, picture, mask)
+            job = self._engine.submit(recipe, user=str(visitor.get("visitor", "local")))
+        except (RecipeError, PictureError, QueueFull) as error:
+            return {self.watch.notice: show.notice(str(error))}
+        except OSError as error:
+            return {self.watch.notice: show.notice(f"Mask: it could not be kept: {error.strerror}.")}
+        names = [*self.form.names, *self.part.names]
+        return self.watch.start(job, {**kept, "settings": dict(zip(names, settings, strict=True))})
+
+    def recipe(self, settings: list[Any], picture: object, mask: object) -> Recipe:
+        """What the tab asks for. Raises ``RecipeError``, ``PictureError`` and OSError."""
+        many = len(self.form.names)
+        recipe = self.form.read(settings[:many])
+        edit = self.part.read(settings[many:]) | self._easel.read(picture, mask)
+        return Recipe.read(recipe.model_dump() | {"edit": edit})
+
+    def _open(self, file: str | None) -> Updates:
+        """A file was dropped or chosen."""
+        if file is None:
+            return {self._file: None, self._easel.told: ""}
+        return {self._file: None, **self._opened(lambda: self._easel.file(file))}
+
+    def _opened(self, tell: Callable[[], str]) -> Updates:
+        try:
+            return {self._easel.told: tell(), self.watch.notice: ""}
+        except (PictureError, RecipeError) as error:
+            said = str(error)
+        except OSError as error:
+            said = f"Picture: it could not be kept: {error.strerror}."
+        return {self._easel.told: "", self.watch.notice: show.notice(said)}
+
+    def take(self, entry_id: str) -> Updates:
+        """A picture of the gallery comes, with the words and the model that made it."""
+        entry = self._there(entry_id)
+        if entry is None:
+            return self._lost()
+        filled = self.form.filled(entry.recipe) if entry.recipe is not None else {}
+        settings = {name: filled[name] for name in TAKEN if name in filled}
+        return {
+            self._tabs: gr.Tabs(selected="edit"),
+            **self._opened(lambda: self._easel.entry(entry)),
+            **self.form.updates(settings),
+        }
+
+    def _again(self, entry_id: str) -> Updates:
+        """What was made is drawn over next; margins were drawn, so they go."""
+        entry = self._there(entry_id)
+        if entry is None:
+            return self._lost()
+        updates = self._opened(lambda: self._easel.entry(entry, keep_mask=True))
+        return updates | self.part.updates(dict.fromkeys(MARGINS, 0))
+
+    def rerun(self, entry_id: str) -> Updates:
+        """All that made an edited picture: its picture, its mask and every setting."""
+        entry = self._there(entry_id)
+        recipe = entry.recipe if entry is not None else None
+        if recipe is None or recipe.edit is None:
+            return self._lost()
+        edit = recipe.edit
+        updates = self._opened(lambda: self._easel.edit(edit))
+        if updates[self._easel.told]:
+            updates[self.watch.notice] = self._restored(recipe)
+        return {
+            self._tabs: gr.Tabs(selected="edit"),
+            **updates,
+            **self.form.updates(self.form.filled(recipe)),
+            **self.part.updates(edit.model_dump()),
+        }
+
+    def _restored(self, recipe: Recipe) -> str:
+        """What of an edit's settings has no place here."""
+        notes = []
+        if not self.form.has_model(recipe.model):
+            notes.append(f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
+        if not self.form.has_vae(recipe.vae):
+            notes.append(f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
+        for part in ("controls", "variation"):
+            if getattr(recipe, part):
+                notes.append(f"Not restored: {Recipe.model_fields[part].title}, which Edit has no place for.")
+        return show.notice(*notes) if notes else show.good_news("The edit was restored: Generate draws it.")
+
+    def _send(self, entry_id: str) -> Updates:
+        """The words and settings of what was made, in Create."""
+        entry = self._there(entry_id)
+        if entry is None or entry.recipe is None:
+            return {self._tabs: gr.update()}
+        return {self._tabs: gr.Tabs(selected="create"), **self._create.reuse(entry.recipe)}
+
+    def _beside(self, entry_id: str) -> str:
+        """What was made, and the picture before, under one slider."""
+        entry = self._there(entry_id)
+        edit = entry.recipe.edit if entry is not None and entry.recipe is not None else None
+        if entry is None or edit is None or (before := self._gallery.inputs.file(edit.picture)) is None:
+            return show.NOTHING
+        whole = edit.resize != "keep" or not any(edit.margins)
+        margins = (0, 0, 0, 0) if whole else edit.margins
+        return show.compare(address(before), address(Path(entry.path)), margins, (entry.width, entry.height))
+
+    def _there(self, entry_id: str) -> Entry | None:
+        entry = self._gallery.get(entry_id) if entry_id else None
+        return entry if entry is not None and entry.path.is_file() else None
+
+    def _lost(self) -> Updates:
+        return {self._easel.told: "", self.watch.notice: show.notice(GONE)}
