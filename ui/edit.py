@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.blocks import BlockContext
 from gradio.components import Component
 from gradio.events import Dependency
 
@@ -136,12 +136,11 @@ class Edit:
             None, sides, None, js="(...sides) => AtelierEdit.margins(...sides)", **QUIET,
         )  # fmt: skip
         seed = self.form["seed"]
-        changes = [
-            self._die.click(None, None, [seed], js=f"() => {RANDOM}", **QUIET),
-            self._recycle.click(None, [kept, seed], [seed], js="(kept, seed) => kept.seed ?? seed", **QUIET),
-        ]
-        for change in changes:
-            self._keep_after(change)
+        self._keep_after(self._die.click(None, None, [seed], js=f"() => {RANDOM}", **QUIET))
+        last = self._recycle.click(
+            None, [kept, seed], [seed], js="(kept, seed) => kept.seed ?? seed", **QUIET
+        )
+        self._keep_after(last)
         typed = [box.input for box in self._boxes]  # pyright: ignore[reportAttributeAccessIssue]
         gr.on(typed, None, self._now, [kept], js=self._keep_js(), **QUIET)
 
@@ -154,12 +153,12 @@ class Edit:
         self._keep_after(change)
 
     @property
-    def taken(self) -> list[Component | Block]:
+    def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
         return [self._tabs, self._easel.told, self.watch.notice, *self._boxes]
 
     @property
-    def remembered(self) -> list[Component | Block]:
+    def remembered(self) -> list[Component | BlockContext]:
         """What ``open`` changes."""
         return [*self.watch.outputs, *self._boxes]
 
@@ -183,8 +182,7 @@ class Edit:
     # What the listeners do
 
     def open(self, visitor: dict[str, Any], kept: dict[str, Any]) -> Updates:
-        """A page opened or reloaded: show its settings, and the job it was watching. The canvas has a memory
-        of its own."""
+        """A page opened or reloaded: show its settings and job. The canvas has a memory of its own."""
         memory = kept if isinstance(kept, dict) else {}
         found = memory.get("settings")
         settings = found if isinstance(found, dict) else {}

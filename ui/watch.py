@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import Block
+from gradio.blocks import Block, BlockContext
 from gradio.components import Component
 
 from engine import Engine, Event, Job, Progress, Queued
@@ -67,7 +67,7 @@ class Watch:
         self._pulse = gr.Timer(RECONNECT, active=False)
 
     @property
-    def outputs(self) -> list[Component | Block]:
+    def outputs(self) -> list[Component | BlockContext]:
         """What the listeners change."""
         return [
             self._stage, self._results, self._caption, self.after, self.notice, self.generate, self.interrupt,
