@@ -66,7 +66,9 @@ def write_controlnet(folder: Path, model: Path, seed: int = 0, **config: Any) ->
 
     torch.manual_seed(seed)
     unet = UNet2DConditionModel.from_pretrained(model / "unet")
-    net = ControlNetModel.from_unet(unet)
+    halvings = len(json.loads((model / "vae" / "config.json").read_text())["block_out_channels"]) - 1
+    widths = {4: (16, 32, 64, 96, 128)}.get(halvings, (16, 32, 96, 256))  # of Stable Diffusion's three
+    net = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=widths)
     net.register_to_config(**config)
     for name, weight in net.named_parameters():  # an untrained one gives nothing: its last maps are zeros
         if name.startswith(("controlnet_down", "controlnet_mid", "controlnet_cond_embedding.conv_out")):
