@@ -8,11 +8,10 @@ JSON; it lives inside the file it made. It knows no networks, files or users.
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Any, Literal, Protocol, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -26,6 +25,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from pipelines.control import BALANCES, RESIZES, Control
+from pipelines.declared import Choice, FieldSpec, short, spec_of
 from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Tiles, Variation, steps_run
 from pipelines.influence import Influence
 from pipelines.prompt import cut, parts, without_asides
@@ -78,17 +78,6 @@ NESTED: dict[str, type[BaseModel]] = {
     "tiles": Tiles,
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
-
-
-class Choice(Protocol):
-    """An entry of a table to choose from."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def label(self) -> str: ...
-    @property
-    def help(self) -> str: ...
 
 
 CHOICES: dict[str, Mapping[str, Choice]] = {
@@ -452,41 +441,6 @@ def random_seed() -> int:
     return secrets.randbelow(MAX_SEED + 1)
 
 
-@dataclass(frozen=True)
-class FieldSpec:
-    """One field of the recipe as its declaration gives it: all that a form or a command line needs."""
-
-    name: str
-    label: str
-    help: str
-    type: type[str] | type[int] | type[float] | type[bool]
-    default: str | int | float | None
-    optional: bool = False  # None (empty) is allowed
-    minimum: float | None = None
-    maximum: float | None = None
-    step: float | None = None
-    multiple_of: int | None = None
-    min_length: int | None = None  # characters
-    max_length: int | None = None
-    choices: tuple[Choice, ...] = ()
-
-    @property
-    def allowed(self) -> str:
-        """What may be given, in words."""
-        if self.choices:
-            return "one of " + ", ".join(choice.name for choice in self.choices)
-        if self.type is str:
-            least = f"{self.min_length} to" if self.min_length else "at most"
-            least = "exactly" if self.min_length == self.max_length else least
-            return f"text of {least} {self.max_length} characters" + (", or none" if self.optional else "")
-        if self.type is bool:
-            return "true or false"
-        kind = "a whole number" if self.type is int else "a number"
-        several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
-        empty = ", or empty" if self.optional else ""
-        return f"{kind} from {self.minimum:g} to {self.maximum:.10g}{several}{empty}"
-
-
 def fields() -> list[FieldSpec]:
     """Every field of the recipe that somebody chooses, in the order of its declaration."""
     return [_spec(name) for name in Recipe.model_fields if name not in NOT_CHOSEN]
@@ -503,39 +457,14 @@ def part_fields(part: str) -> list[FieldSpec]:
     return [_spec(name, NESTED[part]) for name in NESTED[part].model_fields]
 
 
-TYPES: dict[str, type[str] | type[int] | type[float] | type[bool]] = {
-    "string": str,
-    "integer": int,
-    "number": float,
-    "boolean": bool,
-}
-
-
 @cache
 def _spec(name: str, of: type[BaseModel] = Recipe) -> FieldSpec:
-    schema = of.model_json_schema()["properties"][name]
-    optional = "anyOf" in schema
-    bounds = schema["anyOf"][0] if optional else schema
-    return FieldSpec(
-        name=name,
-        label=schema["title"],
-        help=schema["description"],
-        type=TYPES[bounds["type"]],
-        default=schema.get("default"),
-        optional=optional,
-        minimum=bounds.get("minimum", bounds.get("exclusiveMinimum")),
-        maximum=bounds.get("maximum"),
-        step=schema.get("step"),
-        multiple_of=bounds.get("multipleOf"),
-        min_length=bounds.get("minLength"),
-        max_length=bounds.get("maxLength"),
-        choices=tuple((CHOICES if of in (Recipe, Control) else TABLES).get(name, {}).values()),
-    )
+    return spec_of(of, name, (CHOICES if of in (Recipe, Control) else TABLES).get(name, {}))
 
 
 def _one_of(value: str, table: Mapping[str, Choice]) -> str:
     if value not in table:
-        raise ValueError(f"got {_short(value)}; allowed: one of {', '.join(table)}.")
+        raise ValueError(f"got {short(value)}; allowed: one of {', '.join(table)}.")
     return value
 
 
@@ -550,27 +479,25 @@ def _sentence(error: ErrorDetails) -> str:
         title = str(Recipe.model_fields[name].title)
         return _inside(error, ours, title, str(error["loc"][1]), NESTED[name])
     if name in NOT_CHOSEN and not ours:
-        return (
-            f"{Recipe.model_fields[name].title}: got {_short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
-        )
+        return f"{Recipe.model_fields[name].title}: got {short(error['input'])}; allowed: {NOT_CHOSEN[name]}."
     if name not in Recipe.model_fields:
         allowed = ", ".join(Recipe.model_fields)
-        return f"Recipe: got the unknown setting {_short(name)}; allowed: {allowed}." if name else (
-            f"Recipe: got {_short(error['input'])}; allowed: a JSON object of settings.")  # fmt: skip
+        return f"Recipe: got the unknown setting {short(name)}; allowed: {allowed}." if name else (
+            f"Recipe: got {short(error['input'])}; allowed: a JSON object of settings.")  # fmt: skip
     if ours:
         return f"{Recipe.model_fields[name].title}: {error['msg'].removeprefix('Value error, ')}"
     spec = _spec(name)
-    return f"{spec.label}: got {_short(error['input'])}; allowed: {spec.allowed}."
+    return f"{spec.label}: got {short(error['input'])}; allowed: {spec.allowed}."
 
 
 def _inside(error: ErrorDetails, ours: bool, which: str, name: str, part: type[BaseModel]) -> str:
     """One sentence on field ``name`` of a ``part`` of the recipe, which is called ``which``."""
     if name not in part.model_fields:
-        return f"{which}: got the unknown setting {_short(name)}; allowed: {', '.join(part.model_fields)}."
+        return f"{which}: got the unknown setting {short(name)}; allowed: {', '.join(part.model_fields)}."
     spec = _spec(name, part)
     if ours:
         return f"{which}, {spec.label}: {error['msg'].removeprefix('Value error, ')}"
-    got = "nothing" if error["type"] == "missing" else _short(error["input"])
+    got = "nothing" if error["type"] == "missing" else short(error["input"])
     return f"{which}, {spec.label}: got {got}; allowed: {spec.allowed}."
 
 
@@ -581,12 +508,3 @@ def _named(label: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{label} {error}") from None
-
-
-def _short(value: object) -> str:
-    """A value as a message may show it: 40 characters, and the length of a longer text."""
-    text = repr(value)
-    if len(text) <= 40:
-        return text
-    length = f" ({len(value)} characters)" if isinstance(value, str) else ""
-    return text[:40] + "…" + length

@@ -12,8 +12,8 @@ import gradio as gr
 from engine import Engine
 from ui import show
 from ui.form import Form
+from ui.watch import QUIET
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 NO_LORAS = "There are none yet: LoRAs are .safetensors files in the studio's folder “loras”."
 WEIGHT = "Strength: got {}; allowed: a number, where 0 is without it and below 0 takes away."
 WINDOW = "Steps: got from {:g} % until {:g} %; allowed: from 0 to 100, the first less than the second."

@@ -1,15 +1,12 @@
 """The line below a prompt's box: how long the prompt is, and what seems wrong with it. Knows no layout."""
 
-from typing import Any
-
 import gradio as gr
 
 from engine import Engine
 from pipelines.recipe import fields
 from ui import show
 from ui.form import Form
-
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+from ui.watch import QUIET
 
 
 class Counter:

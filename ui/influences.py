@@ -21,8 +21,8 @@ from gallery.inputs import upright
 from gallery.pictures import open_picture
 from pipelines.recipe import FieldSpec, Recipe, RecipeError, influence_fields
 from ui import show
+from ui.watch import QUIET
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 AS_IT_IS = ""  # the preprocessor of a picture that is what the ControlNet reads
 MOST_CHARACTERS = 10_000  # of the list
 

@@ -14,8 +14,9 @@ from gradio.blocks import Block
 from engine import Catalogue, Downloads, Engine, Model
 from ui import cards, show
 from ui.additions import nameable, with_lora
-from ui.create import QUIET, Create
+from ui.create import Create
 from ui.sources import Sources
+from ui.watch import QUIET
 
 PAGE = 60  # models shown at first and by each "Show more"
 ALL = "all"

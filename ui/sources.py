@@ -12,8 +12,8 @@ from gradio.events import Dependency
 
 from engine import Catalogue, DownloadError, Downloads, FolderError, HubError, Repository, ask
 from ui import cards, show
-from ui.create import QUIET
 from ui.form import Form
+from ui.watch import QUIET
 
 LOOK_EVERY = 1.0  # seconds, while something is fetched
 HUB = "Only safetensors are fetched. You see what there is, and how large, before anything begins."
