@@ -112,7 +112,8 @@ class Grid:
         self._runs[series.id] = Run(sides, made, series)
         while len(self._runs) > KEPT:
             self._runs.popitem(last=False)
-        return {**self._state(self._runs[series.id]), self._run: series.id}
+        closed = {self._panel: gr.update(visible=False)}
+        return {**self._state(self._runs[series.id]), **closed, self._run: series.id}
 
     def _watch(self, name: str) -> Iterator[Updates]:
         """Show a grid until all of it is there. The page may go at any time; the drawing goes on."""
@@ -146,7 +147,6 @@ class Grid:
                 value=[(str(entry.path), _label(run, k)) for k, entry in sorted(entries.items())],
                 visible=bool(there),
             ),
-            self._panel: gr.update(visible=False),
             self._shown: [entry.id for entry in there],
         }
 

@@ -46,8 +46,9 @@ def build(
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
                 create = Create(engine, gallery, catalogue, kept)
-            with gr.Tab("Edit", id="edit", render_children=True):
+            with gr.Tab("Edit", id="edit", render_children=True) as tab:
                 edit = Edit(engine, gallery, catalogue, create, edited, tabs)
+                edit.watch.tell_again(tab)
             with gr.Tab("Grid", id="grid"):
                 Grid(engine, gallery, create, tabs)
             with gr.Tab("Gallery", id="gallery") as tab:

@@ -74,6 +74,10 @@ class Watch:
             self._job, self._shown, self.picked, self._pulse, self._kept,
         ]  # fmt: skip
 
+    def tell_again(self, tab: gr.Tab) -> None:
+        """For a tab that is not the first: whenever it is looked at."""
+        tab.select(self._again, [self._job], self.outputs, **QUIET)
+
     def listen(self) -> None:
         kept = self._kept
         self.interrupt.click(self._stop, [self._job], [self.interrupt], **QUIET)
@@ -142,6 +146,13 @@ class Watch:
             return {self._caption: ""}
         memory = {**kept, "seed": entry.recipe.seed}
         return {self._caption: show.caption(entry.recipe), self.picked: entry.id, self._kept: memory}
+
+    def _again(self, job_id: str) -> Updates:
+        """The tab is looked at: what reached its components before they were there is said once more."""
+        job = self._engine.job(job_id)
+        if job is None:
+            return {} if job_id else self._nothing()
+        return self._state(job, job.event)
 
     # How a job looks
 

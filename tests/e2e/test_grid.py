@@ -31,7 +31,7 @@ def test_a_grid_is_drawn_and_a_cell_used_again(page: Page, studio: Studio, width
     before = studio.pictures()
     ask(page, x=("Steps", "1, 2"), y=("Search and replace", "zebras, owls"))
     page.click("#grid-draw")
-    expect(page.locator("#grid-said")).to_contain_text("4 of 4 pictures", timeout=WAIT)
+    expect(page.locator("#grid-said")).to_contain_text("4 of 4 pictures. Each", timeout=WAIT)
     assert len(studio.pictures() - before) == 4
     expect(page.locator("#grid-sheet img")).to_be_visible()
     labels = page.locator("#grid-cells img").evaluate_all("cells => cells.length")
