@@ -234,17 +234,24 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_text_takes_long(unit: str) -> None:
-    """4,000 characters, bracket upon bracket: milliseconds; what grows with the square would take seconds."""
+    """4,000 characters, bracket upon bracket: milliseconds; what grows with the square would take seconds.
+
+    The best of three counts: a machine may be busy, or tidy its memory, in one of them.
+    """
     half = (unit * 4000)[:2000]
     for text in (half * 2, half + half.translate(str.maketrans("([{", ")]}"))):
-        started = time.process_time()
-        mistakes(text)
-        assert cut(without_asides(text))
-        assert len(expanded(text, by_seed(1, ""), {"a": ("a",)})) <= len(text)
-        told = stages(text, 20)
-        for stage in told[:2]:
-            try:
-                runs(stage.text)
-            except ValueError as error:
-                assert "got a weight of" in str(error)
-        assert time.process_time() - started < 0.5
+        assert min(seconds_of_all_readings(text) for _ in range(3)) < 0.5
+
+
+def seconds_of_all_readings(text: str) -> float:
+    """Of the processor's time, everything that is done with a text before it is drawn."""
+    started = time.process_time()
+    mistakes(text)
+    assert cut(without_asides(text))
+    assert len(expanded(text, by_seed(1, ""), {"a": ("a",)})) <= len(text)
+    for stage in stages(text, 20)[:2]:
+        try:
+            runs(stage.text)
+        except ValueError as error:
+            assert "got a weight of" in str(error)
+    return time.process_time() - started
