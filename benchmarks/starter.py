@@ -19,16 +19,16 @@ import typer
 from rich.progress import track
 from torch import Tensor
 
-from models import Context, Parts, load
+from models import Parts, load
 from schedulers import SAMPLERS, SCHEDULES, Level, Sampler, SeededNoise, evaluations, first_noise, solve
 from training.starter.__main__ import CONFIG, workshop
 from training.starter.evaluation import SEED, Case, cases
+from training.starter.guided import guided
 from training.starter.judge import JudgeNet, detect
 
 OUT = Path("benchmarks/results/starter.json")
 BUDGETS = (4, 6, 10, 20, 40)  # evaluations
 TEACHER = 200  # steps of Heun
-GUIDANCE = 4.0
 CONVERGED = (
     0.1  # distance, of latents of unit variance, that is called converged: next to it nobody sees more
 )
@@ -42,14 +42,8 @@ class Bench:
         self.seeds = tuple(SEED + k for k in range(len(wanted)))
         width, height = (side // parts.scale_factor for side in parts.native_size)
         self.shape = (parts.latent_channels, height, width)
-        blank = parts.encode_text([""]).expand(len(wanted))
-        self.context = Context.cat([parts.encode_text([case.prompt for case in wanted]), blank])
+        self.denoise = guided(parts, [case.prompt for case in wanted])
         self.teacher = self.draw(SAMPLERS["heun"], SCHEDULES["model"](parts.table, TEACHER))
-
-    def denoise(self, x: Tensor, level: Level) -> Tensor:
-        both = self.parts.denoise(torch.cat([x, x]), [level] * (2 * len(x)), self.context)
-        asked, plain = both.chunk(2)
-        return plain + GUIDANCE * (asked - plain)
 
     @torch.inference_mode()
     def draw(self, sampler: Sampler, levels: list[Level]) -> Tensor:
@@ -118,7 +112,8 @@ def main(
         }
     figures = {
         "prompts": prompts,
-        "guidance": GUIDANCE,
+        "guidance": parts.defaults["guidance"],
+        "guidance_high": parts.defaults.get("guidance_high"),
         "teacher": TEACHER,
         "adherence of the teacher": round(bench.adherence(bench.teacher), 4),
         "model": parts.sha256,

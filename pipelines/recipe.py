@@ -53,6 +53,7 @@ OF_MODEL = (
     "schedule",
     "steps",
     "guidance",
+    "guidance_high",
     "width",
     "height",
 )  # a model may have its own defaults

@@ -84,8 +84,7 @@ class Form:
     def filled(self, recipe: Recipe) -> dict[str, Any]:
         """Values that make the components show ``recipe``; a model that is not here is left out."""
         values = recipe.model_dump(exclude=set(NOT_CHOSEN))
-        for name in (name for name in self._made if self._specs[name].optional):
-            values[name] = "" if values[name] is None else f"{values[name]:g}"
+        values |= {name: boxed(self._specs[name], values[name]) for name in self._made}
         if recipe.model not in self._models:
             del values["model"]
         if recipe.vae and recipe.vae not in self._vaes():
@@ -112,12 +111,13 @@ class Form:
 
     def _start(self, model: str) -> dict[str, Any]:
         """The values a form begins with for ``model``."""
-        return {name: spec.default for name, spec in self._specs.items()} | self._good(model)
+        return {name: boxed(spec, spec.default) for name, spec in self._specs.items()} | self._good(model)
 
     def _good(self, model: str) -> dict[str, Any]:
         """The settings that ``model`` has of its own, of those that the form can show."""
-        good = self._models.get(model, {}).items()
-        return {name: value for name, value in good if name in OF_MODEL and self._shows(name, value)}
+        good = self._models.get(model, {})
+        known = {name: boxed(self._specs[name], good[name]) for name in OF_MODEL if name in good}
+        return {name: value for name, value in known.items() if self._shows(name, value)}
 
     @property
     def _first(self) -> str:
@@ -181,11 +181,18 @@ def component(spec: FieldSpec, value: Any, look: Mapping[str, Any]) -> Component
     if spec.type is str:
         return gr.Textbox(value=str(value), **look)
     if spec.optional:  # Gradio's number box shows an empty value as 0, which is another value
-        return gr.Textbox(value="", max_lines=1, **look)
+        return gr.Textbox(value=boxed(spec, value), max_lines=1, **look)
     if spec.name in SLIDERS:
         bounds = {"minimum": spec.minimum, "maximum": spec.maximum, "step": spec.step}
         return gr.Slider(value=_number(value), buttons=[], **bounds, **look)
     return gr.Number(value=_number(value), step=spec.step or 1, **look)
+
+
+def boxed(spec: FieldSpec, value: Any) -> Any:
+    """A field's value as its component has it: an optional number is a text, which may be empty."""
+    if not spec.optional or isinstance(value, str):
+        return value
+    return "" if value is None else f"{value:g}" if isinstance(value, int | float) else value
 
 
 def shows(spec: FieldSpec, value: object) -> bool:

@@ -16,7 +16,7 @@ from training.starter.__main__ import CONFIG, workshop
 from training.starter.card import Spent, history, spent, write_card
 from training.starter.codes import to_tensor
 from training.starter.evaluation import _related, cases, interval
-from training.starter.export import export
+from training.starter.export import export, export_weak
 from training.starter.judge import Seen, _objects, background_colour, grid_of, match_glyphs
 from training.starter.pointing import point
 from training.starter.questions import QUESTIONS, answers
@@ -96,14 +96,18 @@ def test_a_relation_is_judged_by_the_centres(relation: str, second: tuple[int, i
 
 def test_every_stage_runs_and_the_export_draws_here_and_in_diffusers(tmp_path: Path) -> None:
     changes = [f"folder={tmp_path}", "vae.steps=2", "text.steps=2", "unet.steps=2",
-               "latents.scenes=8",
+               "weak.steps=2", "latents.scenes=8",
                "vae.batch=4", "text.batch=4", "unet.batch=2"]  # fmt: skip
     shop = workshop(CONFIG, changes)
     export(shop.unet(), shop.vae(), tmp_path / "starter", spent(tmp_path))
     assert [row[:2] for row in history(tmp_path / "starter")] == [("vae", 2), ("text", 2), ("unet", 2)]
     weights = sum(f.stat().st_size for f in (tmp_path / "starter").rglob("*.safetensors"))
     assert weights < 80e6
+    export_weak(shop.weak(), tmp_path / "starter")
     parts = load(str(tmp_path / "starter"), dtype=torch.float32)
+    assert sum(p.numel() for p in parts.weak.parameters()) < 600_000
+    away = Recipe(prompt="a cat", seed=3, steps=2, guidance_rule="autoguidance", guidance=1.5)
+    assert np.ptp(np.asarray(draw(away, parts)[0])) > 0
     recipe = Recipe(prompt="a cat", seed=3, steps=3, sampler="ddim", schedule="trailing", guidance=4.0)
     ours = np.asarray(draw(recipe, parts)[0], float)
     theirs = StableDiffusionPipeline.from_pretrained(tmp_path / "starter", dtype=torch.float32)

@@ -67,6 +67,16 @@ def test_choosing_a_model_moves_what_was_not_changed() -> None:
     }  # fmt: skip
 
 
+def test_a_model_may_have_a_good_value_of_a_field_that_is_empty_elsewhere() -> None:
+    form: Any = whole_form(starter=STARTER | {"guidance_high": 5.0}, other=LARGE)
+    assert form["guidance_high"].value == "5"
+    away = form.moved("starter", values(**STARTER, guidance_high="5", model="other"))
+    assert away["guidance_high"] == ""
+    assert form.moved("other", values(**LARGE, guidance_high="", model="starter"))["guidance_high"] == "5"
+    assert "guidance_high" not in form.moved("starter", values(**STARTER, guidance_high="9", model="other"))
+    assert form.read(values(**STARTER, guidance_high="5")).guidance_high == 5
+
+
 def test_a_model_without_known_defaults_moves_nothing() -> None:
     assert whole_form(starter=STARTER).moved("starter", values(**STARTER, model="other")) == {}
 

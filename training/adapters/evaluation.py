@@ -21,10 +21,9 @@ from training.adapters.scenes import MAPS, edges
 from training.data.scenes import Scene, render, scene_at
 from training.data.styles import STYLE_FILTERS
 from training.starter.codes import to_grid, to_tensor
-from training.starter.evaluation import SEED, SINGLES, cases, draw_cases, interval, placed
+from training.starter.evaluation import HOW, SEED, SINGLES, cases, draw_cases, interval, placed
 from training.starter.judge import JudgeNet, detect
 
-STEPS, GUIDANCE = 20, 4.0
 COUNT = 100  # prompts, of single objects
 SHOWN = 8  # of each grid
 NEAR = 1  # pixel: an edge this near to another is the same
@@ -98,7 +97,7 @@ class Measure:
         self.plain = self.draw()
 
     def draw(self, beside: Callable[[range], AbstractContextManager[object]] = nullcontext) -> Tensor:
-        return draw_cases(self.parts, self.wanted, STEPS, GUIDANCE, beside=beside)
+        return draw_cases(self.parts, self.wanted, beside=beside)
 
     def right(self, pictures: Tensor) -> dict[str, float]:
         """How often the asked object is seen."""
@@ -205,7 +204,8 @@ def evaluate(
     """
     measure = Measure(parts, objects, styles, count)
     out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {"steps": STEPS, "guidance": GUIDANCE, "prompts": count}
+    figures: dict[str, Any] = {name: parts.defaults[name] for name in HOW if name in parts.defaults}
+    figures["prompts"] = count
     rows = [measure.plain[:SHOWN]]
     for style, name in loras.items():
         figures[style], pictures = measure.lora(parts.path / "loras" / f"{name}.safetensors", style)

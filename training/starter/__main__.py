@@ -20,17 +20,18 @@ from training.loop import Plan, Task, train
 from training.starter.cache import Cache, build_cache
 from training.starter.card import history, spent, write_card
 from training.starter.evaluation import evaluate
-from training.starter.export import export
+from training.starter.export import export, export_weak
 from training.starter.judge import JudgeNet, JudgeTask
 from training.starter.pointing import point
 from training.starter.table import fit
 from training.starter.text import TextTask, build_encoder, build_tokenizer, captions
-from training.starter.unet import SCHEDULER, UnetTask, build_unet
+from training.starter.unet import SCHEDULER, UnetTask, build_unet, build_weak
 from training.starter.vae import VaeTask, build_vae
 
 CONFIG = Path(__file__).with_name("starter.toml")
 STARTER = Path("models/starter")
-STAGES = ("vae", "text", "unet", "judge")
+STAGES = ("vae", "text", "unet", "weak", "judge")
+APART = ("weak", "judge")  # trained, and no part of what draws
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 
@@ -89,6 +90,14 @@ class Workshop:
         self._train("unet", task)
         return task
 
+    def weak(self) -> UNet2DConditionModel:
+        encoder = self.text()
+        set_seed(self.seed)
+        unet = build_weak()
+        batch = self.config["weak"]["batch"]
+        self._train("weak", UnetTask(self.cache(), unet, encoder, self.words(), self.seed, batch))
+        return unet
+
     def _start(self, part: str) -> Path | None:
         """The folder of a part to go on from, if there is one."""
         folder = self.start / part if self.start else None
@@ -125,7 +134,7 @@ Changes = Annotated[list[str], typer.Option("--set", help="Change one setting, e
 
 @app.command()
 def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  # noqa: B006
-    """Train one stage: vae, text, unet or judge (what it needs first)."""
+    """Train one stage: vae, text, unet, weak or judge (what it needs first)."""
     if name not in STAGES:
         raise typer.BadParameter(f"got {name!r}; allowed: {', '.join(STAGES)}.")
     getattr(workshop(config, changes), name)()
@@ -135,9 +144,17 @@ def stage(name: str, config: Config = CONFIG, changes: Changes = []) -> None:  #
 def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train everything and write the starter in diffusers' folder layout."""
     shop = workshop(config, changes)
-    task, vae = shop.unet(), shop.vae()
+    task, vae, weak = shop.unet(), shop.vae(), shop.weak()
     before = history(shop.start) if shop.start else []
-    export(task, vae, out, [*before, *(row for row in spent(shop.folder) if row.stage != "judge")])
+    export(task, vae, out, [*before, *(row for row in spent(shop.folder) if row.stage not in APART)])
+    export_weak(weak, out)
+
+
+@app.command("weak")
+def train_weak(config: Config = CONFIG, model: Path = STARTER, changes: Changes = []) -> None:  # noqa: B006
+    """Train the weak companion of the starter in ``model``, and put it there."""
+    shop = workshop(config, [*changes, f"start={model}", "text.steps=0"])  # the encoder stays as it is
+    export_weak(shop.weak(), model)
 
 
 @app.command("table")

@@ -54,6 +54,7 @@ def write_card(
     ``device`` says what it was trained on."""
     measured, ceiling, vae = figures["starter"], figures["judges"], figures["vae"]
     how = figures["settings"]
+    upto = f" up to sigma {high}" if (high := how.get("guidance_high")) else ""
     lines = [
         "---", "license: apache-2.0", "library_name: diffusers", "pipeline_tag: text-to-image", "---", "",
         "# The Atelier starter", "",
@@ -71,7 +72,7 @@ def write_card(
         "object x relation x object) are never shown in training; the figures below are on those alone.", "",
         "## Quality", "",
         f"500 held-out prompts, seeds {how['seed']} and up, {how['sampler']}, schedule {how['schedule']}, "
-        f"{how['steps']} steps, guidance {how['guidance']}; 95 % intervals. \"Judges on rendered scenes\" is what the same",
+        f"{how['steps']} steps, guidance {how['guidance']}{upto}; 95 % intervals. \"Judges on rendered scenes\" is what the same",
         "measure says of the true rendering: the most it could say.", "",
         "| asked | drawn right | goal | judges on rendered scenes |", "|---|---|---|---|",
         *(f"| {name} | {_percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"

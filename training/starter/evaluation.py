@@ -16,8 +16,8 @@ import torch
 from rich.progress import track
 from torch import Tensor
 
-from models import Context, Parts, load
-from schedulers import SCHEDULES, Level, SeededNoise, first_noise, solve
+from models import Parts, load
+from schedulers import SCHEDULES, SeededNoise, first_noise, solve
 from training.data.scenes import (
     SIDE,
     Background,
@@ -34,9 +34,11 @@ from training.data.scenes import (
 )
 from training.data.vocabulary import COLOURS, RELATIONS, THINGS
 from training.starter.codes import to_grid, to_tensor
+from training.starter.guided import guided
 from training.starter.judge import JudgeNet, Seen, background_colour, detect, match_glyphs
 
 SEED = 20_000  # prompt k is drawn with seed SEED + k
+HOW = ("sampler", "schedule", "steps", "guidance", "guidance_high")  # of the defaults
 SINGLES, PAIRS, COUNTS = 200, 150, 150
 
 
@@ -85,33 +87,26 @@ def _said(scene: Scene, rng: np.random.Generator) -> str:
 def draw_cases(
     parts: Parts,
     wanted: Sequence[Case],
-    steps: int,
-    guidance: float,
     rows: int = 25,
     beside: Callable[[range], AbstractContextManager[object]] = nullcontext,
 ) -> Tensor:
-    """(N, 3, 128, 128) in [-1, 1]: DPM++ 2M on the trailing schedule, classifier-free guidance.
+    """(N, 3, 128, 128) in [-1, 1], drawn as the model's own defaults say.
 
     ``beside`` is entered while some cases, whose numbers it is given, are drawn: rows of the network's calls
     are those that are asked, then as many without words.
     """
-    levels = SCHEDULES["trailing"](parts.table, steps)
+    good = parts.defaults
+    levels = SCHEDULES[good["schedule"]](parts.table, good["steps"])
     shape = (parts.latent_channels, SIDE // parts.scale_factor, SIDE // parts.scale_factor)
-    blank = parts.encode_text([""])
     pictures = []
     for start in track(range(0, len(wanted), rows), "drawing"):
         some = wanted[start : start + rows]
         seeds = tuple(SEED + start + k for k in range(len(some)))
-        context = Context.cat([parts.encode_text([c.prompt for c in some]), blank.expand(len(some))])
-
-        def denoise(x: Tensor, level: Level, context: Context = context) -> Tensor:
-            asked, plain = parts.denoise(torch.cat([x, x]), [level] * (2 * len(x)), context).chunk(2)
-            return plain + guidance * (asked - plain)
-
+        denoise = guided(parts, [c.prompt for c in some])
         x = first_noise(seeds, shape).to(parts.device) * math.hypot(*levels[0])
         noise = SeededNoise(seeds, shape, parts.device)
         with beside(range(start, start + len(some))):
-            pictures.append(parts.decode(solve("dpmpp-2m", denoise, x, levels, noise)))
+            pictures.append(parts.decode(solve(good["sampler"], denoise, x, levels, noise)))
     return torch.cat(pictures).cpu()
 
 
@@ -200,24 +195,16 @@ def placed(wanted: Sequence[Case], rng: np.random.Generator) -> list[Scene]:
     return rows
 
 
-def evaluate(
-    net: JudgeNet, folder: Path, out: Path, steps: int = 20, guidance: float = 4.0
-) -> tuple[dict[str, Any], dict[str, int]]:
+def evaluate(net: JudgeNet, folder: Path, out: Path) -> tuple[dict[str, Any], dict[str, int]]:
     """Measure the starter in ``folder``; writes ``figures.json`` and ``grid.png`` into ``out``.
 
     Returns the figures and the number of parameters of each network.
     """
     parts = load(str(folder))
     net, wanted = net.cpu(), cases()
-    pictures = draw_cases(parts, wanted, steps, guidance)
+    pictures = draw_cases(parts, wanted)
     figures = {
-        "settings": {
-            "sampler": "dpmpp-2m",
-            "schedule": "trailing",
-            "steps": steps,
-            "guidance": guidance,
-            "seed": SEED,
-        },
+        "settings": {**{name: parts.defaults[name] for name in HOW if name in parts.defaults}, "seed": SEED},
         "starter": judge(net, pictures, wanted),
         "judges": judge(net, rendered(wanted, np.random.default_rng(SEED + 1)), wanted),
         "vae": reconstruction(parts),

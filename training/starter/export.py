@@ -7,15 +7,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
 
+from models.source import WEAK
 from training.data.scenes import SIDE
 from training.starter.card import Spent
 from training.starter.codes import CHANNELS, PIXELS, Codes, codes
 from training.starter.unet import SCHEDULER, UnetTask
 
 DEFAULTS = {
-    "sampler": "dpmpp-2m", "schedule": "trailing", "steps": 20, "guidance": 4.0,
+    "sampler": "dpmpp-2m", "schedule": "trailing", "steps": 20, "guidance": 4.0, "guidance_high": 5.0,
     "width": SIDE, "height": SIDE,
 }  # fmt: skip
 
@@ -44,6 +46,11 @@ def export(task: UnetTask, vae: AutoencoderKL, folder: Path, training: Sequence[
     (folder / "atelier.json").write_text(
         json.dumps({"native_size": [SIDE, SIDE], "defaults": DEFAULTS, "training": training}, indent=2) + "\n"
     )
+
+
+def export_weak(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Put the weak companion into the starter's ``folder``, where ``models`` looks for one."""
+    unet.half().save_pretrained(folder / WEAK, safe_serialization=True)
 
 
 def preview(codes: Codes) -> dict[str, list[object]]:

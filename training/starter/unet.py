@@ -55,6 +55,23 @@ def build_unet() -> UNet2DConditionModel:
     )
 
 
+def build_weak() -> UNet2DConditionModel:
+    """A companion for autoguidance (arXiv:2406.02507): the same task, a fiftieth of the parameters."""
+    return UNet2DConditionModel(
+        sample_size=EDGE,
+        in_channels=CHANNELS,
+        out_channels=CHANNELS,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D"),
+        block_out_channels=(32, 32, 32),
+        layers_per_block=1,
+        norm_num_groups=16,
+        cross_attention_dim=WIDTH,
+        resnet_time_scale_shift="scale_shift",
+        attention_head_dim=2,  # heads
+    )
+
+
 class Denoising(nn.Module):
     """Weighted regression of x0 from x = alpha x0 + sigma noise (arXiv:2303.09556, eq. 9, x0 form)."""
 

@@ -1,0 +1,28 @@
+"""How the starter is asked when it is measured: with the guidance of its own defaults."""
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+import torch
+from torch import Tensor
+
+from models import Context, Parts
+from schedulers import Level
+
+
+def guided(parts: Parts, texts: Sequence[str]) -> Callable[[Tensor, Level], Tensor]:
+    """Classifier-free guidance (arXiv:2207.12598, eq. 6, in x0) of (N, C, h, w), a row for each text, in the
+    interval that the model's defaults name (arXiv:2404.07724).
+
+    Rows of the network's calls are those that are asked, then as many without words.
+    """
+    strength, high = parts.defaults["guidance"], parts.defaults.get("guidance_high", inf)
+    blank = parts.encode_text([""]).expand(len(texts))
+    context = Context.cat([parts.encode_text(list(texts)), blank])
+
+    def denoise(x: Tensor, level: Level) -> Tensor:
+        both = parts.denoise(torch.cat([x, x]), [level] * (2 * len(x)), context)
+        asked, plain = both.chunk(2)
+        return plain + strength * (asked - plain) if level.ve_sigma <= high else asked
+
+    return denoise
