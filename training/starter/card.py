@@ -73,7 +73,7 @@ def write_card(
         "## Quality", "",
         f"500 held-out prompts, seeds {how['seed']} and up, {how['sampler']}, schedule {how['schedule']}, "
         f"{how['steps']} steps, guidance {how['guidance']}{upto}; 95 % intervals. \"Judges on rendered scenes\" is what the same",
-        "measure says of the true rendering: the most it could say.", "",
+        "measure says of the true rendering: the most it could say. The settings were chosen on other prompts and seeds.", "",
         "| asked | drawn right | goal | judges on rendered scenes |", "|---|---|---|---|",
         *(f"| {name} | {_percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"
           for name, row in measured.items()),
