@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from adapters import load_controlnet, load_lora
 from models import load
 from training.adapters.__main__ import CONFIG, Bench
+from training.adapters.card import write_cards
 from training.adapters.evaluation import STYLES, StyleTask, edge_f1, evaluate, shape_f1
 from training.adapters.scenes import MAPS, in_style, with_maps
 from training.adapters.tasks import ControlTask, Learnt
@@ -111,6 +112,10 @@ def test_everything_is_measured(bench: Bench, starter: Path, tmp_path: Path) -> 
     bench.control("edges")
     objects, styles = bench.judges()
     figures = evaluate(load(str(starter)), {"neon": "neon"}, ("edges",), objects, styles, tmp_path / "out", 4)
+    write_cards(figures, {"neon": "neon"}, ("edges",), starter)
+    of_loras, of_nets = ((starter / kind / "README.md").read_text() for kind in ("loras", "controlnets"))
+    assert f"| `neon.safetensors` | {figures['neon']['style with']['rate']:.1%} (" in of_loras
+    assert f"| `edges.safetensors` | {figures['edges']['agreement with']:.2f} |" in of_nets
     assert figures["neon"]["style, true pictures"]["n"] == 4
     assert figures["edges"]["agreement, true pictures"] == pytest.approx(1)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from adapters.control_lora import parted
 from models import Parts, load
+from training.adapters.card import write_cards
 from training.adapters.evaluation import StyleNet, StyleTask, evaluate
 from training.adapters.scenes import MAPS, coded, in_style, with_maps
 from training.adapters.tasks import ControlTask, LoraTask
@@ -129,7 +130,8 @@ def evaluate_all(
     """Measure what they do: style, objects and edges with and without each, with before-and-after grids."""
     bench = _bench(model, changes)
     objects, styles = bench.judges()
-    evaluate(load(str(model)), LORAS, tuple(MAPS), objects, styles, out)
+    figures = evaluate(load(str(model)), LORAS, tuple(MAPS), objects, styles, out)
+    write_cards(figures, LORAS, tuple(MAPS), model)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def history(model: Path) -> list[Spent]:
     return [Spent(*row) for row in rows]
 
 
-def _percent(row: dict[str, float]) -> str:
+def percent(row: dict[str, float]) -> str:
     return f"{row['rate']:.1%} ({row['low']:.1%} to {row['high']:.1%}, n = {row['n']})"
 
 
@@ -75,7 +75,7 @@ def write_card(
         f"{how['steps']} steps, guidance {how['guidance']}{upto}; 95 % intervals. \"Judges on rendered scenes\" is what the same",
         "measure says of the true rendering: the most it could say. The settings were chosen on other prompts and seeds.", "",
         "| asked | drawn right | goal | judges on rendered scenes |", "|---|---|---|---|",
-        *(f"| {name} | {_percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"
+        *(f"| {name} | {percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"
           for name, row in measured.items()),
         f"| VAE reconstruction | {vae['psnr']} dB ({vae['low']} to {vae['high']}, n = {vae['n']}) | 27 dB | |", "",
         "`make starter-eval` measures them again; `docs/starter/grid.png` shows the first pictures of each kind.", "",
