@@ -1,4 +1,4 @@
-"""A picture is dropped on Create, its edges are seen, and a ControlNet follows them."""
+"""A picture is dropped on Create, its edges are seen, and the starter's own ControlNet follows them."""
 
 import json
 import re
@@ -9,15 +9,13 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Browser, expect
 
 from gallery import read_recipe
-from tests.e2e.studio import STARTER, running
-from tests.tiny import write_controlnet
+from tests.e2e.studio import running
 
 pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("width", [1440, 390])
 def test_a_picture_is_followed(browser: Browser, tmp_path: Path, width: int) -> None:
-    write_controlnet(tmp_path / "controlnets" / "edges", STARTER)
     picture = Image.new("RGB", (256, 192), "navy")
     ImageDraw.Draw(picture).ellipse((60, 30, 180, 150), fill="white")
     picture.save(tmp_path / "photo.png")

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from gallery import read_recipe
 from models import defaults
 from pipelines.recipe import Recipe
-from tests.e2e.studio import STARTER, Studio, free_port, running
+from tests.e2e.studio import Studio, free_port, running
 from tests.e2e.wire import Wire
 from tests.gallery.test_pictures import header_only_png
 from tests.tiny import write_tiny
@@ -393,44 +390,3 @@ def test_width_and_height_are_swapped(page: Page) -> None:
     page.click("#swap")
     expect(box(page, "width")).to_have_value("64")
     expect(box(page, "height")).to_have_value("256")
-
-
-def write_lora(file: Path, unet: Path) -> None:
-    """A LoRA of random numbers for every attention's query of a U-Net."""
-    tensors: dict[str, torch.Tensor] = {}
-    with safe_open(str(unet), "pt") as weights:
-        for name in weights.keys():  # noqa: SIM118 (no mapping)
-            if name.endswith("attn2.to_v.weight"):
-                out, into = weights.get_slice(name).get_shape()
-                key = f"unet.{name.removesuffix('.weight')}"
-                tensors |= {
-                    f"{key}.lora_A.weight": torch.ones(1, into) / into,
-                    f"{key}.lora_B.weight": torch.ones(out, 1),
-                }
-    file.parent.mkdir(exist_ok=True)
-    save_file(tensors, file)
-
-
-def test_a_style_and_a_lora_are_chosen_and_drawn_with(page: Page, studio: Studio) -> None:
-    models = studio.home / "models" / "tiny" if not STARTER.is_dir() else STARTER
-    write_lora(
-        studio.home / "loras" / "wash.safetensors", models / "unet" / "diffusion_pytorch_model.safetensors"
-    )
-    draw(page, "a fox", steps=2, seed=7)
-    before = shown_file(page)
-    page.get_by_role("button", name="Styles and LoRAs").click()
-    page.locator("#style input").click()
-    page.get_by_role("option", name="Neon").click()
-    page.click("#apply-style")
-    expect(box(page, "prompt")).to_have_value("a fox, neon")
-    page.locator("#lora input").click()
-    page.get_by_role("option", name="wash").click()
-    page.locator("#lora-weight input[type=number]").fill("0.7")
-    page.locator("#lora-until input").fill("50")
-    page.click("#add-lora")
-    expect(box(page, "prompt")).to_have_value("a fox, neon [<lora:wash:0.7>::0.5]")
-    page.reload()
-    expect(box(page, "prompt")).to_have_value("a fox, neon [<lora:wash:0.7>::0.5]")  # it was kept
-    page.click("#generate")
-    until(lambda: shown_file(page) not in (None, before))
-    assert shown_recipe(page).prompt == "a fox, neon [<lora:wash:0.7>::0.5]"
