@@ -28,7 +28,7 @@ def _loras(figures: Mapping[str, Any], loras: Mapping[str, str]) -> list[str]:
     return [
         *HEAD, "# The starter's style LoRAs", "",
         "Each draws whatever is asked in one style: `<lora:pixel-art:1>` in a prompt, or *Styles and LoRAs* on Create.",
-        f"LoRA (arXiv:2106.09685) on the U-Net's attention: {some['parameters']:,} numbers, {share:.2%} of the U-Net's,",
+        f"LoRA (arXiv:2106.09685) on the U-Net's attention and outer convolutions: {some['parameters']:,} numbers, {share:.2%} of the U-Net's,",
         "trained by `make adapters` on rendered scenes in the style whose captions do not name it.", "",
         *_measured(figures), "",
         "| file | style seen with | without | object right with | without |", "|---|---|---|---|---|",

@@ -17,7 +17,13 @@ from training.adapters.scenes import Learnt
 from training.starter.cache import LENGTH
 from training.starter.unet import DROP_CAPTION, Denoising, timesteps
 
-ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+ENDS = ("conv_in", "conv_out", r"up_blocks\.2\.resnets\.\d\.conv[12]")  # next to the codes: a style is how places look
+    "conv_in",
+    "conv_out",
+    r"up_blocks\.2\.resnets\.\d\.conv[12]",
+)  # a style is mostly how each place looks
+LEARNT = rf"({'|'.join(ENDS)})|.*\.({'|'.join(map(re.escape, ATTENTION))})"  # whole names of modules
 WHOLE = ("controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_mid_block.")  # learnt in full
 
 MAP_WIDTHS = (16, 32, 64, 96, 128)  # of the layers that a map goes through, each at half the size of the last
@@ -37,11 +43,11 @@ def states_of(parts: Parts, texts: list[str]) -> Tensor:
 
 
 class LoraTask:
-    """The U-Net's attention gains a LoRA (arXiv:2106.09685); everything else is frozen."""
+    """The U-Net's attention and its layers next to the codes gain a LoRA (arXiv:2106.09685), nothing else."""
 
     def __init__(self, parts: Parts, learnt: Learnt, rank: int, batch: int, seed: int) -> None:
         unet: UNet2DConditionModel = parts.unet.float().requires_grad_(False)
-        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=ATTENTION))
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=LEARNT))
         self.module = Denoising(unet)
         self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
 
