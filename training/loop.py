@@ -8,7 +8,7 @@ a run that was stopped and resumed is the run that was not: N + M steps equal N,
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -106,7 +106,7 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     return task.module
 
 
-def training(task: Task, plan: Plan, folder: Path) -> Iterator[Progress]:
+def training(task: Task, plan: Plan, folder: Path) -> Generator[Progress, None, None]:
     """Train until ``plan`` ends, resuming from the newest checkpoint in ``folder``; says so after every
     optimiser step. Leaves the EMA weights in ``task.module``. Closed before, it keeps what was learnt in a
     checkpoint. Time between two steps is not counted.

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -118,7 +118,7 @@ class Run:
     pictures: Pictures
 
 
-def running(config: RunConfig, folder: Path) -> Iterator[Progress]:
+def running(config: RunConfig, folder: Path) -> Generator[Progress, None, None]:
     """Train into ``folder``, going on where an earlier try stopped; first what the family needs, unless the
     settings say where that is. Leaves ``config.json`` and ``model.safetensors``, the average weights.
 
