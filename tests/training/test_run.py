@@ -1,6 +1,7 @@
 """A run: settings from a file, a folder that says how it was made, learners that draw as they did."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,12 +122,14 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in SMALL.items()))
     for count in (1, 2):
         command = [
-            sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(count),
-            "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-            "--num_cpu_threads_per_process", "1", *(["--multi_gpu"] * 0),
-            "app.py", "train", str(tmp_path / "lab.toml"), "--set", "family=ddpm-v", "--out",
-            str(tmp_path / str(count)),
+            sys.executable, "-m", "accelerate.commands.launch", *(["--multi_gpu"] if count > 1 else []),
+            "--num_processes", str(count), "--num_machines", "1", "--mixed_precision", "no",
+            "--dynamo_backend", "no", "app.py", "train", str(tmp_path / "lab.toml"), "--set", "family=vae",
+            "--out", str(tmp_path / str(count)),
         ]  # fmt: skip
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        alone = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+        done = subprocess.run(command, cwd=ROOT, env=alone, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
+    (last,) = (tmp_path / "2/checkpoints").glob("*6")
+    assert (last / "random_states_1.pkl").exists()  # there were two, not twice one
     assert losses(tmp_path / "1") == pytest.approx(losses(tmp_path / "2"), rel=1e-4)
