@@ -18,11 +18,7 @@ from training.starter.cache import LENGTH
 from training.starter.unet import DROP_CAPTION, Denoising, timesteps
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-ENDS = ("conv_in", "conv_out", r"up_blocks\.2\.resnets\.\d\.conv[12]")  # next to the codes: a style is how places look
-    "conv_in",
-    "conv_out",
-    r"up_blocks\.2\.resnets\.\d\.conv[12]",
-)  # a style is mostly how each place looks
+ENDS = ("conv_in", "conv_out", r"up_blocks\.2\.resnets\.\d\.conv[12]")  # where the codes are near
 LEARNT = rf"({'|'.join(ENDS)})|.*\.({'|'.join(map(re.escape, ATTENTION))})"  # whole names of modules
 WHOLE = ("controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_mid_block.")  # learnt in full
 
