@@ -1,0 +1,141 @@
+"""Everything that is measured of one trained model, and the same of the training pictures: the floor."""
+
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from training.data.pictures import Pictures
+from training.evaluation.distances import frechet_interval, inception_score_interval, kid_interval
+from training.evaluation.features import Features, scaled
+from training.evaluation.figures import Cost, Figures
+from training.evaluation.intervals import Array, Estimate, share
+from training.evaluation.manifold import manifold
+from training.evaluation.memorisation import memorisation
+from training.families.family import Learner, Likelihood, Reconstruction
+
+TOGETHER = 64  # pictures drawn at once
+PROBABLE = 256  # test pictures whose likelihood is asked: that of an ODE takes as long as drawing
+COUNTED = 8  # pictures whose training step is counted
+
+
+def measure(learner: Learner, pictures: Pictures, features: Features, count: int, seed: int) -> Figures:
+    """Draw ``count`` pictures, their classes as often as the test pictures have them, and compare them with
+    at most as many test pictures. The same arguments give the same figures, but for the milliseconds."""
+    labels = _labels(pictures, count, seed)
+    drawn, seconds = draw(learner, labels, seed)
+    real = _some(pictures.test, count, seed)
+    figures = _compared(drawn, real, features, seed)
+    train, test = scaled(pictures.train), scaled(pictures.test)
+    adheres = (features.classes(drawn).argmax(1) == labels.numpy()).astype(np.float64)
+    return figures.model_copy(
+        update={
+            "memorisation": memorisation(_flat(drawn), _flat(train), _flat(test), seed),
+            "adherence": share(adheres, seed),
+            "bits_per_dimension": _bits(learner, test, seed),
+            "reconstruction_psnr": _psnr(learner, test, seed),
+            "cost": _cost(learner, pictures, 1000 * seconds / count, seed),
+        }
+    )
+
+
+def floor(pictures: Pictures, features: Features, count: int, seed: int) -> Figures:
+    """What a perfect model would measure: training pictures, compared with the test pictures."""
+    train = scaled(_some(pictures.train, count, seed))
+    return _compared(train, _some(pictures.test, count, seed), features, seed)
+
+
+@torch.no_grad()
+def draw(learner: Learner, labels: Tensor, seed: int) -> tuple[Tensor, float]:
+    """Pictures (n, C, S, S) in [-1, 1] on the CPU, drawn ``TOGETHER`` at a time, and the seconds it took."""
+    learner.eval()
+    device = _device(learner)
+    began = time.perf_counter()
+    parts = [
+        learner.draw(part.to(device), seed + k).float().cpu().clamp(-1, 1)
+        for k, part in enumerate(labels.split(TOGETHER))
+    ]
+    drawn = torch.cat(parts)
+    if not bool(drawn.isfinite().all()):
+        raise FloatingPointError("The model drew values that are not numbers.")
+    return drawn, time.perf_counter() - began
+
+
+def _compared(drawn: Tensor, real: Tensor, features: Features, seed: int) -> Figures:
+    # As a screen shows them: what eight bits cannot tell apart is no difference.
+    drawn = scaled(((drawn + 1) * 127.5).round())
+    a, b = features.of(drawn), features.of(scaled(real))
+    return Figures(
+        count=len(drawn),
+        features=features.name,
+        frechet=frechet_interval(a, b, seed),
+        kid=kid_interval(a, b, seed),
+        inception_score=inception_score_interval(features.classes(drawn), seed),
+        manifold=manifold(a, b, seed),
+        memorisation=None,
+        adherence=None,
+        bits_per_dimension=None,
+        reconstruction_psnr=None,
+        cost=None,
+    )
+
+
+def _labels(pictures: Pictures, count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    which = torch.arange(count) % len(pictures.test_labels)
+    return pictures.test_labels[which[torch.randperm(count, generator=generator)]]
+
+
+def _some(of: Tensor, count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return of[torch.randperm(len(of), generator=generator)[:count]]
+
+
+@torch.no_grad()
+def _bits(learner: Learner, test: Tensor, seed: int) -> Estimate | None:
+    if not isinstance(learner, Likelihood):
+        return None
+    parts = test[:PROBABLE].to(_device(learner)).split(TOGETHER)
+    bits = torch.cat([learner.bits_per_dimension(part, seed + k) for k, part in enumerate(parts)])
+    return share(bits.double().cpu().numpy(), seed)
+
+
+@torch.no_grad()
+def _psnr(learner: Learner, test: Tensor, seed: int) -> Estimate | None:
+    """Decibels of each picture, whose values span 2."""
+    if not isinstance(learner, Reconstruction):
+        return None
+    parts = test.to(_device(learner)).split(TOGETHER)
+    errors = torch.cat([((learner.reconstruct(x) - x) ** 2).flatten(1).mean(1) for x in parts])
+    return share((10 * torch.log10(4 / errors.double().clamp(min=1e-10))).cpu().numpy(), seed)
+
+
+def _cost(learner: Learner, pictures: Pictures, milliseconds: float, seed: int) -> Cost:
+    device = _device(learner)
+    label = pictures.train_labels[:COUNTED].to(device)
+    with torch.no_grad(), FlopCounterMode(display=False) as drawing:
+        learner.draw(label[:1], seed)
+    with torch.enable_grad(), FlopCounterMode(display=False) as training:
+        x = scaled(pictures.train[:COUNTED]).to(device)
+        loss = learner(x, label, torch.tensor(seed, device=device))["loss"]
+        if loss.requires_grad:
+            loss.backward()
+    learner.zero_grad(set_to_none=True)
+    return Cost(
+        parameters=sum(p.numel() for p in learner.parameters() if p.requires_grad),
+        evaluations=learner.evaluations,
+        milliseconds=milliseconds,
+        flops_per_picture=float(drawing.get_total_flops()),
+        flops_per_step=training.get_total_flops() / len(x),
+    )
+
+
+def _device(learner: Learner) -> torch.device:
+    return next((t.device for t in (*learner.parameters(), *learner.buffers())), torch.device("cpu"))
+
+
+def _flat(x: Tensor) -> Array:
+    """(n, d)."""
+    return x.flatten(1).double().numpy()
