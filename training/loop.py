@@ -7,9 +7,9 @@ a run that was stopped and resumed is the run that was not: N + M steps equal N,
 
 import json
 import math
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,15 @@ from typing import Protocol
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
 from diffusers.training_utils import EMAModel
 from PIL import Image
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
 from models.hardware import best_device, best_dtype
+from training.checkpoints import Spent, resume, save
 
 
 class Task(Protocol):
@@ -32,7 +35,8 @@ class Task(Protocol):
     def module(self) -> nn.Module: ...
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
-        """The batch of one step on one process: a pure function of its arguments."""
+        """The batch of one step on one process: a pure function of its arguments. Row k of each tensor is of
+        example k."""
         ...
 
     def sample(self) -> Image.Image | None:
@@ -41,9 +45,20 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
+class Progress:
+    """One optimiser step, done: ``step`` of ``of`` (an estimate where minutes are what ends the run)."""
+
+    step: int
+    of: int
+    losses: dict[str, float]
+    seconds_per_step: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """How long and how fast. ``steps`` counts optimiser steps; ``decay_from`` is the fraction of them from
-    which the learning rate falls linearly to zero (1 keeps it constant)."""
+    which the learning rate falls linearly to zero (1 keeps it constant). With ``minutes``, that many of
+    training end the run too, and the learning rate falls towards whichever end comes first."""
 
     steps: int
     learning_rate: float
@@ -57,6 +72,9 @@ class Plan:
     log_every: int = 20
     precision: str = "auto"  # what the device is fast at, or one of accelerate's names: "no", "bf16", "fp16"
     seed: int = 0
+    betas: tuple[float, float] = (0.9, 0.99)  # of AdamW
+    accumulate: int = 1  # parts that a batch is learnt in
+    minutes: float | None = None
 
     @property
     def mixed(self) -> str:
@@ -64,68 +82,151 @@ class Plan:
         names = {torch.bfloat16: "bf16", torch.float16: "fp16", torch.float32: "no"}
         return names[best_dtype(best_device())] if self.precision == "auto" else self.precision
 
-    def rate(self, step: int) -> float:
-        """The learning rate of step ``step`` (0-based)."""
+    def done(self, step: int, seconds: float = 0.0) -> float:
+        """How many of ``steps`` are behind: ``step``, or as many as ``seconds`` are of ``minutes``."""
+        return step if self.minutes is None else max(step, self.steps * seconds / (60 * self.minutes))
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """The learning rate of step ``step`` (0-based), after ``seconds`` of training."""
         rise = min(1.0, (step + 1) / max(self.warmup, 1))
-        start = self.decay_from * self.steps
-        fall = 1.0 if step < start else max(0.0, (self.steps - step) / max(self.steps - start, 1))
+        start, done = self.decay_from * self.steps, self.done(step, seconds)
+        fall = 1.0 if done < start else max(0.0, (self.steps - done) / max(self.steps - start, 1))
         return self.learning_rate * rise * fall
 
 
 def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
-    """Train until ``plan.steps``, resuming from the newest checkpoint in ``folder``; leaves the EMA weights
-    in ``task.module`` and returns it. Writes ``curve.jsonl``, ``samples/``,
-    ``checkpoints/`` and TensorBoard's events into ``folder``.
+    """``training`` to its end, with a bar; returns ``task.module`` with its EMA weights."""
+    bar = Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+              TextColumn("{task.fields[loss]}"), disable=not PartialState().is_main_process)  # fmt: skip
+    with bar:
+        row = bar.add_task(folder.name, total=plan.steps, loss="")
+        for at in training(task, plan, folder):
+            if at.step % plan.log_every == 0 or at.step == at.of:
+                bar.update(row, completed=at.step, total=at.of, loss=f"loss {at.losses['loss']:.4f}")
+    return task.module
 
-    Raises ``FloatingPointError`` when the loss is no longer finite; the last checkpoint stays.
+
+def training(task: Task, plan: Plan, folder: Path) -> Iterator[Progress]:
+    """Train until ``plan`` ends, resuming from the newest checkpoint in ``folder``; says so after every
+    optimiser step. Leaves the EMA weights in ``task.module``. Closed before, it keeps what was learnt in a
+    checkpoint. Time between two steps is not counted.
+
+    Writes ``curve.jsonl``, ``samples/``, ``checkpoints/`` and TensorBoard's events into ``folder``. Raises
+    ``FloatingPointError`` when the loss is no longer finite and ``OSError`` when the disk takes no more; the
+    last checkpoint stays.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(mixed_precision=plan.mixed, log_with="tensorboard", project_dir=str(folder))
-    accelerator.init_trackers("tensorboard")
-    module = task.module.to(accelerator.device)
-    module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    learnt = [p for p in module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=(0.9, 0.99), fused=True
-    )
-    ema = EMAModel(learnt, decay=plan.ema, foreach=True)
-    ema.to(accelerator.device)
-    wrapped, optimiser = accelerator.prepare(module, optimiser)
-    accelerator.register_for_checkpointing(ema)
-    step = _resume(accelerator, folder)
-
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                   TextColumn("{task.fields[loss]}"), disable=not accelerator.is_main_process)  # fmt: skip
-    with bar:
-        row = bar.add_task(folder.name, total=plan.steps, completed=step, loss="")
-        began, began_at = time.monotonic(), step
-        while step < plan.steps:
-            for group in optimiser.param_groups:
-                group["lr"] = plan.rate(step)
-            batch = tuple(part.to(accelerator.device) for part in task.batch(step, accelerator.process_index))
-            with accelerator.autocast():
-                losses: dict[str, Tensor] = wrapped(*batch)
-            accelerator.backward(losses["loss"])
-            accelerator.clip_grad_norm_(learnt, plan.clip)
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            ema.step(learnt)
+    course = _Course(task, plan, folder)
+    step = course.step
+    try:
+        while plan.done(step, course.spent.seconds) < plan.steps:
+            began = time.monotonic()
+            losses = course.learn(step)
+            course.spent.add(time.monotonic() - began)
             step += 1
-            if step % plan.log_every == 0 or step == plan.steps:
-                values = {name: round(value.item(), 6) for name, value in losses.items()}
-                if not math.isfinite(values["loss"]):
-                    raise FloatingPointError(f"The loss is {values['loss']} at step {step} of {folder}.")
-                seconds = (time.monotonic() - began) / (step - began_at)
-                _log(accelerator, folder, {"step": step, "seconds_per_step": round(seconds, 4), **values})
-                bar.update(row, completed=step, loss=f"loss {values['loss']:.4f}")
-            if step % plan.sample_every == 0 or step == plan.steps:
-                file = folder / "samples" / f"{step:06d}.png"
-                _with_ema(ema, learnt, partial(_sample, task, accelerator, file))
-            if step % plan.save_every == 0 or step == plan.steps:
-                _save(accelerator, folder, step)
-    ema.copy_to(learnt)
-    accelerator.end_training()
-    return task.module
+            done = plan.done(step, course.spent.seconds)
+            last = done >= plan.steps
+            progress = Progress(
+                step, step if last else round(step * plan.steps / done), losses, course.spent.per_step
+            )
+            course.record(progress, last)
+            yield progress
+    except GeneratorExit:
+        course.keep(step)
+        raise
+    finally:
+        course.accelerator.end_training()
+    course.ema.copy_to(course.learnt)
+
+
+class _Course:
+    """One training under way: what accelerate, the optimiser and the average hold."""
+
+    def __init__(self, task: Task, plan: Plan, folder: Path) -> None:
+        self.task, self.plan, self.folder = task, plan, folder
+        self.accelerator = accelerator = _accelerator(plan.mixed, folder)
+        module = task.module.to(accelerator.device)
+        module = module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.learnt = [p for p in module.parameters() if p.requires_grad]
+        optimiser = torch.optim.AdamW(
+            self.learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=plan.betas, fused=True
+        )
+        self.ema = EMAModel(self.learnt, decay=plan.ema, foreach=True)
+        self.ema.to(accelerator.device)
+        self.wrapped, self.optimiser = accelerator.prepare(module, optimiser)
+        accelerator.register_for_checkpointing(self.ema)
+        self.spent = Spent()
+        self.kept = self.step = resume(accelerator, folder, self.spent)
+
+    def learn(self, step: int) -> dict[str, float]:
+        """One optimiser step, in ``plan.accumulate`` parts; returns the losses."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate(step, self.spent.seconds)
+        batch = [p.to(self.accelerator.device) for p in self.task.batch(step, self.accelerator.process_index)]
+        parts = _parts(batch, self.plan.accumulate)
+        total: dict[str, Tensor] = {}
+        for index, part in enumerate(parts):
+            last = index == len(parts) - 1
+            with nullcontext() if last else self.accelerator.no_sync(self.wrapped):
+                with self.accelerator.autocast():
+                    losses: dict[str, Tensor] = self.wrapped(*part)
+                self.accelerator.backward(losses["loss"] / len(parts))
+            total = {k: total.get(k, 0) + v.detach().float() / len(parts) for k, v in losses.items()}
+        values = self._values(total)
+        if not math.isfinite(values["loss"]):
+            raise FloatingPointError(f"The loss is {values['loss']} at step {step + 1} of {self.folder}.")
+        self.accelerator.clip_grad_norm_(self.learnt, self.plan.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.ema.step(self.learnt)
+        return values
+
+    def _values(self, losses: dict[str, Tensor]) -> dict[str, float]:
+        """As numbers, the mean over processes."""
+        stacked = torch.stack(list(losses.values()))
+        if self.accelerator.num_processes > 1:
+            stacked = self.accelerator.reduce(stacked, "mean")
+        assert isinstance(stacked, Tensor)
+        return dict(zip(losses, stacked.tolist(), strict=True))
+
+    def record(self, at: Progress, last: bool) -> None:
+        """What is due after a step: a row of the curve, a sample, a checkpoint."""
+        if at.step % self.plan.log_every == 0 or last:
+            values = {name: round(value, 6) for name, value in at.losses.items()}
+            row = {"step": at.step, "seconds_per_step": round(at.seconds_per_step, 4), **values}
+            _log(self.accelerator, self.folder, row)
+        if at.step % self.plan.sample_every == 0 or last:
+            file = self.folder / "samples" / f"{at.step:06d}.png"
+            _with_ema(self.ema, self.learnt, partial(_sample, self.task, self.accelerator, file))
+        if at.step % self.plan.save_every == 0 or last:
+            self.keep(at.step)
+
+    def keep(self, step: int) -> None:
+        """Save a checkpoint, if this step has none."""
+        if step == self.kept:
+            return
+        if not all(bool(weight.isfinite().all()) for weight in self.learnt):
+            raise FloatingPointError(f"A weight is not finite at step {step} of {self.folder}.")
+        save(self.accelerator, self.folder, step, self.spent)
+        self.kept = step
+
+
+def _parts(batch: list[Tensor], count: int) -> list[tuple[Tensor, ...]]:
+    """``batch`` in ``count`` equal parts."""
+    if count == 1:
+        return [tuple(batch)]
+    if any(len(tensor) % count for tensor in batch):
+        raise ValueError(f"accumulate: got {count}; allowed: a divisor of the batch's {len(batch[0])}.")
+    return list(zip(*(tensor.chunk(count) for tensor in batch), strict=True))
+
+
+def _accelerator(mixed: str, folder: Path) -> Accelerator:
+    """accelerate has one state a process, which keeps the first precision: another run may want another."""
+    if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
+        AcceleratorState._reset_state()
+    accelerator = Accelerator(mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
+    accelerator.init_trackers("tensorboard")
+    return accelerator
 
 
 def _with_ema(ema: EMAModel, learnt: list[nn.Parameter], action: Callable[[], None]) -> None:
@@ -155,33 +256,3 @@ def _log(accelerator: Accelerator, folder: Path, row: dict[str, float]) -> None:
         with (folder / "curve.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")
         accelerator.log({k: v for k, v in row.items() if k != "step"}, step=int(row["step"]))
-
-
-def _save(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Stage, then rename: a checkpoint that has its final name is whole. The one before is kept."""
-    final = folder / "checkpoints" / f"{step:07d}"
-    staged = final.with_suffix(".part")
-    accelerator.save_state(str(staged))
-    accelerator.wait_for_everyone()  # every process has written its random state
-    if accelerator.is_main_process:
-        shutil.rmtree(final, ignore_errors=True)
-        staged.rename(final)
-        for old in sorted(p for p in final.parent.iterdir() if p.suffix == "")[:-2]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-
-
-def _resume(accelerator: Accelerator, folder: Path) -> int:
-    """Load the newest whole checkpoint, drop the curve's rows after it; returns its step (0 if none)."""
-    if not (folder / "checkpoints").is_dir():
-        return 0
-    whole = sorted(p for p in (folder / "checkpoints").iterdir() if p.name.isdigit())
-    if not whole:
-        return 0
-    accelerator.load_state(str(whole[-1]))
-    step = int(whole[-1].name)
-    curve = folder / "curve.jsonl"
-    if curve.exists() and accelerator.is_main_process:
-        rows = [line for line in curve.read_text().splitlines() if json.loads(line)["step"] <= step]
-        curve.write_text("".join(row + "\n" for row in rows))
-    return step

@@ -1,6 +1,10 @@
 """The loop: N + M steps equal N, stop, M, to the bit; a bad loss stops it with the last checkpoint kept."""
 
 import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from training.loop import Plan, train
+from training.loop import Plan, train, training
+
+ROOT = Path(__file__).parents[2]
 
 
 class Line(nn.Module):
@@ -78,9 +84,76 @@ def test_it_learns_and_leaves_samples_and_the_two_newest_checkpoints(tmp_path: P
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(FloatingPointError, match="step 35"):
+    with pytest.raises(FloatingPointError, match="step 33"):
         train(LineTask(bad_from=32), plan(60), tmp_path)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir())[-1] == "0000030"
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """Another process, killed between two steps by SIGKILL; what it had saved is all that is left."""
+    torch.manual_seed(0)
+    whole = weights(train(LineTask(), plan(40), tmp_path / "whole"))
+    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path / "killed"), "27"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as run:
+        assert run.stdout and run.stdout.readline() == "27\n"
+        run.kill()
+    assert run.returncode == -signal.SIGKILL
+    assert [p.name for p in sorted((tmp_path / "killed/checkpoints").iterdir())] == ["0000010", "0000020"]
+    torch.manual_seed(99)
+    again = weights(train(LineTask(), plan(40), tmp_path / "killed"))
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+
+
+def test_a_full_disk_stops_with_the_last_good_checkpoint(tmp_path: Path) -> None:
+    """A process that may write no more than 2 kB a file from step 25 on."""
+    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(tmp_path), "25", "full"]
+    said = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert said.returncode == 1
+    assert "checkpoint of step 30 could not be saved" in said.stderr and "step 20 stays" in said.stderr
+    assert [p.name for p in sorted((tmp_path / "checkpoints").iterdir())] == ["0000010", "0000020"]
+    torch.manual_seed(0)
+    train(LineTask(), plan(40), tmp_path)  # room again: it goes on
+
+
+def test_whoever_asks_for_the_steps_may_stop_between_them(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    whole = weights(train(LineTask(), plan(40), tmp_path / "whole"))
+    torch.manual_seed(0)
+    steps = training(LineTask(), plan(40), tmp_path / "stopped")
+    assert [next(steps).step for _ in range(13)] == list(range(1, 14))
+    steps.close()
+    assert (tmp_path / "stopped/checkpoints/0000013").is_dir()
+    task = LineTask()
+    rest = list(training(task, plan(40), tmp_path / "stopped"))
+    assert [p.step for p in rest] == list(range(14, 41)) and rest[0].of == 40
+    assert all(torch.equal(a, b) for a, b in zip(whole, weights(task.module), strict=True))
+
+
+def test_a_batch_in_parts_teaches_what_the_whole_one_does(tmp_path: Path) -> None:
+    found = []
+    for parts in (1, 4):
+        task = LineTask()
+        task.module.map[1] = nn.Identity()  # dropout would draw for each part
+        train(task, replace(plan(20), accumulate=parts), tmp_path / str(parts))
+        found.append(weights(task.module))
+    for a, b in zip(*found, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
+    with pytest.raises(ValueError, match="accumulate: got 3; allowed: a divisor of the batch's 16"):
+        train(LineTask(), replace(plan(20), accumulate=3), tmp_path / "3")
+
+
+def test_runs_of_different_precision_follow_each_other_in_one_process(tmp_path: Path) -> None:
+    for precision in ("no", "bf16", "no"):
+        train(LineTask(), replace(plan(4), precision=precision), tmp_path / precision)
+
+
+def test_minutes_end_a_run_with_the_learning_rate_at_nought(tmp_path: Path) -> None:
+    timed = replace(plan(10**6), minutes=0.3 / 60, decay_from=0.5)
+    seen = list(training(LineTask(), timed, tmp_path))
+    assert 10 < len(seen) < 10**5 and seen[-1].step == seen[-1].of
+    assert len(list(training(LineTask(), timed, tmp_path))) == 0  # they are spent, also after a restart
+    assert timed.rate(99, 0.15) == 1e-2 and timed.rate(99, 0.225) == pytest.approx(5e-3)
+    assert timed.rate(99, 0.2999) < 1e-5
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
