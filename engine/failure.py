@@ -29,6 +29,24 @@ def loading_failed(model: str, error: Exception) -> Failed:
     return Failed(f"Model {model!r} cannot be loaded ({type(error).__name__}).", "Choose another model.")
 
 
+def working_failed(error: Exception) -> Failed:
+    """Work in the background raised ``error``."""
+    match error:
+        case FloatingPointError():
+            what = "The numbers grew beyond all bounds, and the work was stopped."
+            return Failed(
+                what, "The last good checkpoint is kept. Try a lower learning rate or another seed."
+            )
+        case torch.OutOfMemoryError() | MemoryError():
+            return Failed("There is not enough memory for this.", "Choose a smaller model or batch.")
+        case OSError():
+            reason = error.strerror or type(error).__name__
+            return Failed(f"A file could not be read or written: {reason}.", "Make room on the disk.")
+        case ValueError():  # its message was written for the user
+            return Failed(str(error), "Change it and try again.")
+    return Failed(f"The work stopped with an internal error ({type(error).__name__}).", "Please try again.")
+
+
 def saving_failed(error: Exception) -> Failed:
     """Keeping a finished picture raised ``error``; a full disk, most often."""
     if isinstance(error, OSError):
