@@ -1,6 +1,8 @@
 """Everything that is measured of one trained model, and the same of the training pictures: the floor."""
 
 import time
+from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,11 +23,49 @@ PROBABLE = 256  # test pictures whose likelihood is asked: that of an ODE takes 
 COUNTED = 8  # pictures whose training step is counted
 
 
+@dataclass(frozen=True)
+class Stage:
+    """``step`` of ``of`` parts of the measuring are done."""
+
+    step: int
+    of: int
+
+
 def measure(learner: Learner, pictures: Pictures, features: Features, count: int, seed: int) -> Figures:
+    """``measuring``, at once."""
+    steps = measuring(learner, pictures, features, count, seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def measuring(
+    learner: Learner, pictures: Pictures, features: Features, count: int, seed: int, together: int = TOGETHER
+) -> Generator[Stage, None, Figures]:
     """Draw ``count`` pictures, their classes as often as the test pictures have them, and compare them with
     at most as many test pictures. The same arguments give the same figures, but for the milliseconds."""
     labels = _labels(pictures, count, seed)
-    drawn, seconds = draw(learner, labels, seed)
+    drawn, seconds, parts = list[Tensor](), 0.0, labels.split(together)
+    for k, part in enumerate(parts):
+        began = time.perf_counter()
+        drawn.append(draw(learner, part, seed + k))
+        seconds += time.perf_counter() - began
+        yield Stage(k + 1, len(parts) + 1)
+    return _figures(learner, pictures, features, torch.cat(drawn), labels, seconds, seed)
+
+
+def _figures(
+    learner: Learner,
+    pictures: Pictures,
+    features: Features,
+    drawn: Tensor,
+    labels: Tensor,
+    seconds: float,
+    seed: int,
+) -> Figures:
+    count = len(drawn)
     real = _some(pictures.test, count, seed)
     figures = _compared(drawn, real, features, seed)
     train, test = scaled(pictures.train), scaled(pictures.test)
@@ -48,19 +88,13 @@ def floor(pictures: Pictures, features: Features, count: int, seed: int) -> Figu
 
 
 @torch.no_grad()
-def draw(learner: Learner, labels: Tensor, seed: int) -> tuple[Tensor, float]:
-    """Pictures (n, C, S, S) in [-1, 1] on the CPU, drawn ``TOGETHER`` at a time, and the seconds it took."""
+def draw(learner: Learner, labels: Tensor, seed: int) -> Tensor:
+    """Pictures (n, C, S, S) in [-1, 1] on the CPU, all at once."""
     learner.eval()
-    device = _device(learner)
-    began = time.perf_counter()
-    parts = [
-        learner.draw(part.to(device), seed + k).float().cpu().clamp(-1, 1)
-        for k, part in enumerate(labels.split(TOGETHER))
-    ]
-    drawn = torch.cat(parts)
+    drawn = learner.draw(labels.to(_device(learner)), seed).float().cpu().clamp(-1, 1)
     if not bool(drawn.isfinite().all()):
         raise FloatingPointError("The model drew values that are not numbers.")
-    return drawn, time.perf_counter() - began
+    return drawn
 
 
 def _compared(drawn: Tensor, real: Tensor, features: Features, seed: int) -> Figures:
