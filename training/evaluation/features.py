@@ -6,7 +6,7 @@ as a pickle only, which this house does not open; so figures here compare famili
 papers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from training.data.pictures import Pictures
 from training.evaluation.intervals import Array
-from training.loop import Plan, train
+from training.evaluation.steps import finished
+from training.loop import Plan, Progress, training
 
 WIDTH = 64  # features
 SMALLEST = 8  # pixels: the side at which no more is halved
@@ -97,13 +98,20 @@ def scaled(pixels: Tensor) -> Tensor:
 
 def classifier(pictures: Pictures, folder: Path, seed: int = 0, steps: int = STEPS) -> Features:
     """The data set's own classifier, trained in ``folder`` unless it was, there."""
+    return finished(classifying(pictures, folder, seed, steps))
+
+
+def classifying(
+    pictures: Pictures, folder: Path, seed: int = 0, steps: int = STEPS
+) -> Generator[Progress, None, Features]:
+    """``classifier``, step by step."""
     _, channels, side, _ = pictures.train.shape
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         net = Classifier(channels, side, len(pictures.classes))
     plan = Plan(steps, 2e-3, warmup=20, sample_every=10**9, precision="no", seed=seed)
     where = folder / f"classifier-{pictures.sha256[:12]}-{steps}-{seed}"
-    train(ClassifierTask(net, pictures, seed), plan, where)
+    yield from training(ClassifierTask(net, pictures, seed), plan, where)
     net.eval()
 
     def classes(x: Tensor) -> Array:

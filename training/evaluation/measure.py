@@ -16,6 +16,7 @@ from training.evaluation.figures import Cost, Figures
 from training.evaluation.intervals import Array, Estimate, share
 from training.evaluation.manifold import manifold
 from training.evaluation.memorisation import memorisation
+from training.evaluation.steps import finished
 from training.families.family import Learner, Likelihood, Reconstruction
 
 TOGETHER = 64  # pictures drawn at once
@@ -33,12 +34,7 @@ class Stage:
 
 def measure(learner: Learner, pictures: Pictures, features: Features, count: int, seed: int) -> Figures:
     """``measuring``, at once."""
-    steps = measuring(learner, pictures, features, count, seed)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
+    return finished(measuring(learner, pictures, features, count, seed))
 
 
 def measuring(
@@ -153,7 +149,7 @@ def _cost(learner: Learner, pictures: Pictures, milliseconds: float, seed: int) 
         learner.draw(label[:1], seed)
     with torch.enable_grad(), FlopCounterMode(display=False) as training:
         x = scaled(pictures.train[:COUNTED]).to(device)
-        loss = learner(x, label, torch.tensor(seed, device=device))["loss"]
+        loss = learner(x, label, torch.arange(len(x), device=device))["loss"]
         if loss.requires_grad:
             loss.backward()
     learner.zero_grad(set_to_none=True)
