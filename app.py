@@ -46,6 +46,7 @@ from models import defaults
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
 from pipelines.recipe import OF_MODEL, FieldSpec, fields, part_fields
+from training import commands as lab
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
 
@@ -358,6 +359,7 @@ def make_control(
 
 app.command()(commands.bundle)
 app.command(name="import")(commands.import_files)
+app.command()(lab.train)
 
 
 @app.command()

@@ -13,9 +13,9 @@ def digits() -> Pictures:
     """One channel, ten classes; split by a fixed shuffle (UCI's test set, as sklearn.datasets bundles it)."""
     from sklearn.datasets import load_digits  # a second to import, and only these need it
 
-    found = load_digits()
-    pixels = np.rint(found["images"] * (255 / GREYS)).astype(np.uint8)[:, None]  # (1797, 1, 8, 8)
+    values, target = load_digits(return_X_y=True)
+    pixels = np.rint(np.asarray(values).reshape(-1, 1, 8, 8) * (255 / GREYS)).astype(np.uint8)
     order = np.random.Generator(np.random.Philox(key=0)).permutation(len(pixels))
     pixels = torch.from_numpy(pixels[order])
-    labels = torch.from_numpy(found["target"][order]).long()
+    labels = torch.from_numpy(np.asarray(target)[order]).long()
     return pictures("digits", tuple("0123456789"), pixels, labels, TEST)

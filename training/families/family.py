@@ -10,6 +10,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+Setting = float | int | str | tuple[float, float]
 Kind = Literal["diffusion", "autoencoder", "adversarial", "flow", "autoregressive", "energy"]
 
 
@@ -29,7 +30,8 @@ class Learner(nn.Module, ABC):
     def forward(self, x: Tensor, label: Tensor, seed: Tensor) -> dict[str, Tensor]:
         """Scalars of one batch, ``"loss"`` the one to minimise.
 
-        x (B, C, H, W) in [-1, 1]; label (B,) int64; seed () int64, of which all randomness is a function.
+        x (B, C, H, W) in [-1, 1]; label (B,) int64; seed (B,) int64, all of row k's randomness a function of
+        its own, or () int64 from which theirs follow (``Chance.of``).
         """
 
     @abstractmethod
@@ -77,4 +79,4 @@ class Family:
     build: Callable[[Shape, Learner | None], Learner]
     needs: str | None = None
     batch: int = 64
-    plan: Mapping[str, float | int | str] = field(default_factory=dict[str, float | int | str])  # of Plan
+    plan: Mapping[str, Setting] = field(default_factory=dict[str, Setting])  # fields of Plan
