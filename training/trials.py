@@ -1,7 +1,7 @@
 """Trials: a family trained and measured in a folder of its own, and several of them put beside each other.
 
-A trial that was finished is not repeated, one that was stopped goes on. It knows no queue and no page; whoever
-advances the generators decides when.
+A trial that was finished is not repeated, one that was stopped goes on. It knows no queue and no page;
+whoever advances the generators decides when.
 """
 
 import json
@@ -30,8 +30,8 @@ FIGURES, GRID, STRIP, CURVE = "figures.json", "grid.png", "strip.png", "curve.js
 SHOWN, ROWS, COLUMNS = 64, 3, 8  # pictures of a grid, of a strip, and frames of it
 FEATURES, BASELINES = "features", "baselines"  # folders beside the trials of a data set
 EXPLAINS = {
-    PIXELS: "Every value of every pixel is drawn for itself, from those it has in the training pictures. What "
-    "is beyond this is what a model knows of how pixels go together.",
+    PIXELS: "Every value of every pixel is drawn for itself, from those it has in the training pictures. "
+    "What is beyond this is what a model knows of how pixels go together.",
     GAUSSIAN: "A Gaussian with the mean and all covariances of the training pixels: soft blots, as it knows "
     "pairs of pixels and no more.",
 }
@@ -99,9 +99,9 @@ def compared(
     results = [result_of(folders) for folders in trials]
     results += [_baseline(shared / BASELINES / name, name) for name in (PIXELS, GAUSSIAN)]
     about = (
-        f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures of {len(pictures.classes)} "
-        f"classes; {best.count:,} drawn by each model. Features are those of {best.features}, so distances "
-        "compare these models with each other, not with papers."
+        f"{len(pictures.train):,} training and {len(pictures.test):,} test pictures of "
+        f"{len(pictures.classes)} classes; {best.count:,} drawn by each model. Features are those of "
+        f"{best.features}, so distances compare these models with each other, not with papers."
     )
     real = sheet(scaled(pictures.test[:SHOWN]), 8)
     return Comparison(data.capitalize(), about, tuple(results), best, real, tuple(extra))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.floating[Any]]
-RESAMPLINGS = 200
+RESAMPLINGS = 100
 LEVEL = 0.95
 
 

@@ -20,7 +20,7 @@ from training.evaluation.steps import finished
 from training.families.family import Learner, Likelihood, Reconstruction
 
 TOGETHER = 64  # pictures drawn at once
-PROBABLE = 256  # test pictures whose likelihood is asked: that of an ODE takes as long as drawing
+PROBABLE, AT_ONCE = 128, 16  # test pictures whose likelihood is asked, and together: an ODE's takes long
 COUNTED = 8  # pictures whose training step is counted
 
 
@@ -44,33 +44,29 @@ def measuring(
     at most as many test pictures. The same arguments give the same figures, but for the milliseconds."""
     labels = _labels(pictures, count, seed)
     drawn, seconds, parts = list[Tensor](), 0.0, labels.split(together)
+    test = scaled(pictures.test)
+    asked = list(test[:PROBABLE].split(AT_ONCE)) if isinstance(learner, Likelihood) else []
+    of = len(parts) + len(asked) + 3
     for k, part in enumerate(parts):
         began = time.perf_counter()
         drawn.append(draw(learner, part, seed + k))
         seconds += time.perf_counter() - began
-        yield Stage(k + 1, len(parts) + 1)
-    return _figures(learner, pictures, features, torch.cat(drawn), labels, seconds, seed)
-
-
-def _figures(
-    learner: Learner,
-    pictures: Pictures,
-    features: Features,
-    drawn: Tensor,
-    labels: Tensor,
-    seconds: float,
-    seed: int,
-) -> Figures:
-    count = len(drawn)
-    real = _some(pictures.test, count, seed)
-    figures = _compared(drawn, real, features, seed)
-    train, test = scaled(pictures.train), scaled(pictures.test)
-    adheres = (features.classes(drawn).argmax(1) == labels.numpy()).astype(np.float64)
+        yield Stage(k + 1, of)
+    bits = list[Tensor]()
+    for k, x in enumerate(asked):
+        bits.append(_bits(learner, x, seed + k))
+        yield Stage(len(parts) + k + 1, of)
+    made = torch.cat(drawn)
+    figures = _compared(made, _some(pictures.test, count, seed), features, seed)
+    yield Stage(of - 2, of)
+    learnt = memorisation(_flat(made), _flat(scaled(pictures.train)), _flat(test), seed)
+    yield Stage(of - 1, of)
+    adheres = (features.classes(made).argmax(1) == labels.numpy()).astype(np.float64)
     return figures.model_copy(
         update={
-            "memorisation": memorisation(_flat(drawn), _flat(train), _flat(test), seed),
+            "memorisation": learnt,
             "adherence": share(adheres, seed),
-            "bits_per_dimension": _bits(learner, test, seed),
+            "bits_per_dimension": share(torch.cat(bits).double().numpy(), seed) if bits else None,
             "reconstruction_psnr": _psnr(learner, test, seed),
             "cost": _cost(learner, pictures, 1000 * seconds / count, seed),
         }
@@ -124,12 +120,10 @@ def _some(of: Tensor, count: int, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def _bits(learner: Learner, test: Tensor, seed: int) -> Estimate | None:
-    if not isinstance(learner, Likelihood):
-        return None
-    parts = test[:PROBABLE].to(_device(learner)).split(TOGETHER)
-    bits = torch.cat([learner.bits_per_dimension(part, seed + k) for k, part in enumerate(parts)])
-    return share(bits.double().cpu().numpy(), seed)
+def _bits(learner: Learner, x: Tensor, seed: int) -> Tensor:
+    """(B,)."""
+    assert isinstance(learner, Likelihood)
+    return learner.bits_per_dimension(x.to(_device(learner)), seed).cpu()
 
 
 @torch.no_grad()
