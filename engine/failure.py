@@ -1,5 +1,7 @@
 """What a failed job says: one sentence of what went wrong, one of what to do. Never a trace or a prompt."""
 
+import errno
+
 import torch
 
 from engine.batch import NotFinite
@@ -39,9 +41,11 @@ def working_failed(error: Exception) -> Failed:
             )
         case torch.OutOfMemoryError() | MemoryError():
             return Failed("There is not enough memory for this.", "Choose a smaller model or batch.")
-        case OSError():
-            reason = error.strerror or type(error).__name__
-            return Failed(f"A file could not be read or written: {reason}.", "Make room on the disk.")
+        case OSError(errno=errno.ENOSPC):
+            return Failed("The disk is full.", "Make room and go on with it: the last checkpoint is kept.")
+        case OSError():  # without a number it is one of ours, and its message was written for the user
+            reason = str(error) if error.errno is None else f"A file could not be used: {error.strerror}."
+            return Failed(reason, "Mend that and try again.")
         case ValueError():  # its message was written for the user
             return Failed(str(error), "Change it and try again.")
     return Failed(f"The work stopped with an internal error ({type(error).__name__}).", "Please try again.")

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,7 @@ def read(root: Path, session_id: str) -> Session | None:
     return Session(root, session_id, about["data"], families, about["minutes"])
 
 
+@cache
 def classes_in(data: str) -> tuple[str, ...]:
     """The names of its classes."""
     return DATASETS[data]().classes

@@ -6,23 +6,22 @@ browser keeps the unguessable ids of its sessions, so that a reload finds them a
 
 import shutil
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
 
-from engine import Background, Done, Engine, Failed, QueueFull
+from engine import Background, Engine, QueueFull
 from training.data.datasets import DATASETS
 from training.families import FAMILIES
-from training.sessions import PAGE, Session, begin, classes_in, read, samples_by
+from training.sessions import PAGE, Session, begin, read
 from ui import lab_show, show
+from ui.lab_draw import LabDraw
 from ui.watch import QUIET
 
 LOOK = 1.0  # seconds between looks at what is trained
 KEPT = 20  # sessions that a browser remembers
-PATIENCE = 600  # seconds that a drawing may take
 COMPARING = "comparison"
 KINDS = {
     "diffusion": "Diffusion and score models",
@@ -33,19 +32,10 @@ KINDS = {
     "energy": "Energy-based models",
 }
 FIRST = ("flow", "vae")  # chosen at first
-SAMPLERS = [
-    ("The family's own", ""), ("DPM++ 2M", "dpmpp-2m"), ("DDIM", "ddim"), ("DDPM", "ddpm"),
-    ("Euler", "euler"), ("Heun", "heun"), ("UniPC", "unipc-2"),
-]  # fmt: skip
 INTRO = (
     "Train small models from nothing, on the same pictures and for the same time, and see them compared. "
     "Training goes on whenever nothing is drawn, and after this page is closed."
 )
-HERE_ONLY = (
-    "These models are drawn with here. Create draws from words, with models in diffusers’ layout; what the "
-    "Lab trains knows classes, not words, so it cannot be sent there."
-)
-
 Updates = dict[Block, Any]
 
 
@@ -99,26 +89,7 @@ class Lab:
         )
         self._stage = gr.HTML(lab_show.IDLE, elem_id="lab-stage")
         self._go_on = gr.Button("Go on with it", elem_id="lab-go-on", visible=False)
-        with gr.Column(visible=False, elem_id="lab-draw-panel") as self._panel:
-            with gr.Row(elem_classes="pair"):
-                self._model = gr.Dropdown([], label="Draw with", elem_id="lab-model", filterable=False)
-                self._class = gr.Dropdown([], label="Class", elem_id="lab-class", filterable=False)
-            with gr.Row(elem_classes="pair"):
-                self._count = gr.Number(8, label="Pictures", minimum=1, maximum=64, step=1, precision=0,
-                                        elem_id="lab-count")  # fmt: skip
-                self._seed = gr.Number(0, label="Seed", minimum=0, step=1, precision=0, elem_id="lab-seed")
-            with gr.Row(elem_classes="pair"):
-                self._sampler = gr.Dropdown(
-                    SAMPLERS, value="", label="Sampler", elem_id="lab-sampler", filterable=False
-                )
-                self._steps = gr.Number(20, label="Steps", minimum=1, maximum=1000, step=1, precision=0,
-                                        elem_id="lab-steps", visible=False)  # fmt: skip
-            self._draw = gr.Button("Draw", variant="primary", elem_id="lab-draw")
-            self._drawn = gr.Image(
-                elem_id="lab-drawn", label="Drawn", show_label=False, visible=False, interactive=False,
-                buttons=["download", "fullscreen"], format="png",
-            )  # fmt: skip
-            gr.HTML(show.hint(HERE_ONLY))
+        self._drawing = LabDraw(self._engine, self._folder)
         self._export = gr.DownloadButton("Export as one HTML file", elem_id="lab-export", visible=False)
         self._comparison = gr.HTML(elem_id="lab-comparison", apply_default_css=False)
 
@@ -129,8 +100,7 @@ class Lab:
         """What shows a session."""
         return [
             self._session, self._told, self._pulse, self._train, self._stop, self._go_on, self._stage,
-            self._notice, self._earlier, self._panel, self._model, self._class, self._sampler, self._steps,
-            self._export, self._comparison, self._kept, self._drawn,
+            self._notice, self._earlier, self._export, self._comparison, self._kept, *self._drawing.outputs,
         ]  # fmt: skip
 
     def _listen(self, tab: gr.Tab) -> None:
@@ -142,18 +112,7 @@ class Lab:
         self._pulse.tick(self._look, looked, self.outputs, trigger_mode="once", **QUIET)
         tab.select(self.open, [self._kept], self.outputs, **QUIET)
         self._earlier.input(self._show_other, [self._earlier, self._kept], self.outputs, **QUIET)
-        self._model.change(self._choose, [self._model], [self._sampler, self._steps], **QUIET)
-        self._sampler.change(
-            lambda name: gr.update(visible=bool(name)), [self._sampler], [self._steps], **QUIET
-        )
-        drawn = [self._model, self._class, self._count, self._seed, self._sampler, self._steps]
-        self._draw.click(
-            self._draw_some,
-            [self._session, *drawn],
-            [self._drawn, self._notice],
-            concurrency_limit=None,
-            **QUIET,
-        )
+        self._drawing.listen(self._session)
 
     # What the listeners do
 
@@ -175,7 +134,7 @@ class Lab:
         memory = memory | {"session": session.id, "sessions": ids}
         return {
             **self._state(session), self._notice: "", self._kept: memory,
-            self._earlier: self._menu(memory, session.id), self._drawn: gr.update(visible=False),
+            self._earlier: self._menu(memory, session.id), **self._drawing.cleared(),
         }  # fmt: skip
 
     def _submit(self, session: Session) -> None:
@@ -214,34 +173,7 @@ class Lab:
         if session is None:
             return {self._notice: show.notice("That training is not there any more.")}
         memory = _memory(kept) | {"session": session_id}
-        return {**self._state(session), self._kept: memory, self._drawn: gr.update(visible=False)}
-
-    def _choose(self, family: str | None) -> tuple[Any, Any]:
-        can = bool(family) and samples_by(str(family))
-        return gr.update(visible=can, value=""), gr.update(visible=False)
-
-    def _draw_some(
-        self, session_id: str, family: str | None, label: int | None, count: int | None, seed: int | None,
-        sampler: str | None, steps: int | None,
-    ) -> Updates:  # fmt: skip
-        session = read(self._folder, session_id)
-        if session is None or not family:
-            return {self._notice: show.notice("Train a model first.")}
-        wanted = session.drawing(
-            family, None if label is None or label < 0 else label, count or 0, seed or 0, sampler or "",
-            steps or 0,
-        )  # fmt: skip
-        try:
-            work = self._engine.work(wanted, "drawing", f"{session_id} draw", lane="lab-draw")
-            event = work.wait(PATIENCE)
-        except (QueueFull, TimeoutError) as error:
-            return {self._notice: show.notice(str(error))}
-        match event:
-            case Done((image,)):
-                return {self._drawn: gr.update(value=image, visible=True), self._notice: ""}
-            case Failed(what, hint):
-                return {self._notice: show.notice(what, hint)}
-        return {self._notice: show.notice("The drawing was stopped.")}
+        return {**self._state(session), self._kept: memory, **self._drawing.cleared()}
 
     # How a session looks
 
@@ -260,7 +192,7 @@ class Lab:
             self._stop: self._stoppable(works, busy),
             self._go_on: gr.update(visible=not busy and len(finished) < len(session.families)),
             self._stage: stage,
-            **self._drawable(session, finished),
+            **self._drawing.shown(session, finished, settled=not busy),
             self._export: gr.update(
                 visible=bool(part) and not busy, value=self._exported(session, part, busy)
             ),
@@ -270,16 +202,6 @@ class Lab:
     def _stoppable(self, works: dict[str, Background], busy: bool) -> Any:
         stopping = any(work.cancelling and not work.ended for work in works.values())
         return gr.update(visible=busy, value="Stopping…" if stopping else "Stop", interactive=not stopping)
-
-    def _drawable(self, session: Session, finished: Sequence[str]) -> Updates:
-        if not finished:
-            return {self._panel: gr.update(visible=False)}
-        classes = [("Each in turn", -1), *((name, k) for k, name in enumerate(classes_in(session.data)))]
-        return {
-            self._panel: gr.update(visible=True),
-            self._model: gr.update(choices=[(FAMILIES[name].title, name) for name in finished]),
-            self._class: gr.update(choices=classes),
-        }
 
     def _exported(self, session: Session, part: str, busy: bool) -> str | None:
         """A copy under a name that a person understands."""

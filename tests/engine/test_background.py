@@ -126,7 +126,9 @@ def test_closing_the_engine_closes_it(tiny: Parts) -> None:
     [
         (ValueError("Minutes: got -1; allowed: more than 0."), "got -1"),
         (FloatingPointError("secret"), "beyond all bounds"),
-        (OSError(28, "No space left on device"), "No space left on device"),
+        (OSError(28, "No space left on device", "/secret"), "The disk is full"),
+        (PermissionError(13, "Permission denied", "/secret"), "Permission denied"),
+        (FileNotFoundError("There is no font: install it."), "There is no font: install it."),
         (KeyError("secret"), "internal error (KeyError)"),
     ],
 )
