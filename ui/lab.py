@@ -32,6 +32,8 @@ KINDS = {
     "energy": "Energy-based models",
 }
 FIRST = ("flow", "vae")  # chosen at first
+GONE = "That training is not there any more."
+SHOW = "() => innerWidth <= 860 && document.getElementById('lab-stage')?.scrollIntoView({behavior: 'smooth'})"
 INTRO = (
     "Train small models from nothing, on the same pictures and for the same time, and see them compared. "
     "Training goes on whenever nothing is drawn, and after this page is closed."
@@ -105,19 +107,38 @@ class Lab:
 
     def _listen(self, tab: gr.Tab) -> None:
         asked = [self._kept, self._data, self._minutes, *self._families]
-        self._train.click(self._begin, asked, self.outputs, **QUIET)
+        begun = self._train.click(self._begin, asked, self.outputs, **QUIET)
+        begun.then(None, None, None, js=SHOW, **QUIET)
         self._stop.click(self._end, [self._session], [self._stop], **QUIET)
         self._go_on.click(self._again, [self._session], self.outputs, **QUIET)
         looked = [self._session, self._told]
         self._pulse.tick(self._look, looked, self.outputs, trigger_mode="once", **QUIET)
-        tab.select(self.open, [self._kept], self.outputs, **QUIET)
+        tab.select(self._seen, [self._kept], self.outputs, **QUIET)
         self._earlier.input(self._show_other, [self._earlier, self._kept], self.outputs, **QUIET)
         self._drawing.listen(self._session)
 
     # What the listeners do
 
     def open(self, kept: dict[str, Any]) -> Updates:
-        """The tab is looked at, or the page was opened: show the session that was shown last, if any."""
+        """The page was opened: show the session that was shown last, if any, and what was asked for it."""
+        session = read(self._folder, str(_memory(kept).get("session", "")))
+        if session is None:
+            return {self._earlier: self._menu(kept, "")}
+        return {**self._seen(kept), **self._wanted(session)}
+
+    @property
+    def remembered(self) -> list[Block]:
+        """What ``open`` changes."""
+        return [*self.outputs, self._data, self._minutes, *self._families]
+
+    def _wanted(self, session: Session) -> Updates:
+        groups = {
+            group: [name for name in session.families if name in _names(group)] for group in self._families
+        }
+        return {self._data: session.data, self._minutes: session.minutes, **groups}
+
+    def _seen(self, kept: dict[str, Any]) -> Updates:
+        """The tab is looked at."""
         session = read(self._folder, str(_memory(kept).get("session", "")))
         if session is None:
             return {self._earlier: self._menu(kept, "")}
@@ -154,7 +175,7 @@ class Lab:
     def _again(self, session_id: str) -> Updates:
         session = read(self._folder, session_id)
         if session is None:
-            return {}
+            return {self._notice: show.notice(GONE)}
         try:
             self._submit(session)
         except QueueFull as error:
@@ -166,12 +187,12 @@ class Lab:
         if session is None:
             return {self._pulse: gr.Timer(active=False)}
         state = self._state(session)
-        return {} if state[self._told] == told else state
+        return {self._told: told} if state[self._told] == told else state
 
     def _show_other(self, session_id: str, kept: dict[str, Any]) -> Updates:
         session = read(self._folder, session_id)
         if session is None:
-            return {self._notice: show.notice("That training is not there any more.")}
+            return {self._notice: show.notice(GONE)}
         memory = _memory(kept) | {"session": session_id}
         return {**self._state(session), self._kept: memory, **self._drawing.cleared()}
 
@@ -221,6 +242,10 @@ class Lab:
                 began = time.strftime("%d %B, %H:%M", time.localtime(session.folder.stat().st_ctime))
                 choices.append((lab_show.named(session, began), session.id))
         return gr.update(choices=choices, value=shown or None, visible=len(choices) > 1)
+
+
+def _names(group: gr.CheckboxGroup) -> list[Any]:
+    return [value for _, value in group.choices]
 
 
 def _memory(kept: Any) -> dict[str, Any]:

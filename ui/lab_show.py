@@ -111,9 +111,11 @@ def curve(points: Sequence[tuple[float, float]]) -> str:
         return ""
     values = [loss for _, loss in some]
     low, high = min(values), max(values)
-    span, last = (high - low) or 1.0, some[-1][0]
+    span, first = (high - low) or 1.0, some[0][0]
+    steps = (some[-1][0] - first) or 1.0
     line = " ".join(
-        f"{WIDE * step / last:.1f},{2 + (HIGH - 4) * (high - loss) / span:.1f}" for step, loss in some
+        f"{WIDE * (step - first) / steps:.1f},{2 + (HIGH - 4) * (high - loss) / span:.1f}"
+        for step, loss in some
     )
     return (
         f'<svg class="curve" viewBox="0 0 {WIDE} {HIGH}" preserveAspectRatio="none" role="img" '

@@ -72,7 +72,9 @@ def build(
         page.load(
             edit.open, [kept, edited], edit.remembered, show_progress="hidden", api_visibility="private"
         )
-        page.load(trained.open, [learnt], trained.outputs, show_progress="hidden", api_visibility="private")
+        page.load(
+            trained.open, [learnt], trained.remembered, show_progress="hidden", api_visibility="private"
+        )
         gr.set_static_paths([trained.exports])
         models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)

@@ -16,11 +16,16 @@ WAIT = 600_000  # milliseconds
 def ask(page: Page, family: str, minutes: str) -> None:
     """Choose one family only, and press Train."""
     page.get_by_role("tab", name="Lab").click()
-    for box in page.locator("#lab-ask input[type=checkbox]:checked").all():
-        box.uncheck()
+    uncheck(page)
     page.get_by_label(family, exact=True).check()
     page.locator("#lab-minutes input").fill(minutes)
     page.click("#lab-train")
+
+
+def uncheck(page: Page) -> None:
+    """Choose no family."""
+    for box in page.locator("#lab-ask input[type=checkbox]").all():
+        box.uncheck()
 
 
 def shoot(page: Page, name: str) -> None:
@@ -39,6 +44,7 @@ def test_a_model_is_trained_found_again_and_drawn_with(page: Page, studio: Studi
     page.get_by_role("tab", name="Lab").click()
     expect(page.locator(".trial")).to_contain_text("VAE")
     expect(page.locator("#lab-stop")).to_be_visible()
+    expect(page.locator("#lab-minutes input")).to_have_value("0.1")
     expect(page.locator(".trial svg.curve")).to_be_visible(timeout=WAIT)
     shoot(page, "training")
     expect(page.locator("#lab-comparison")).to_contain_text("Against the baselines", timeout=WAIT)
@@ -54,6 +60,7 @@ def test_a_model_is_trained_found_again_and_drawn_with(page: Page, studio: Studi
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     shoot(page, "compared")
+    assert "Traceback" not in (studio.home / "log.txt").read_text()
 
 
 def test_training_stops_and_goes_on(page: Page, studio: Studio) -> None:
@@ -69,7 +76,6 @@ def test_training_stops_and_goes_on(page: Page, studio: Studio) -> None:
 
 def test_what_may_not_be_is_said(page: Page) -> None:
     page.get_by_role("tab", name="Lab").click()
-    for box in page.locator("#lab-ask input[type=checkbox]:checked").all():
-        box.uncheck()
+    uncheck(page)
     page.click("#lab-train")
     expect(page.locator("#lab-notice")).to_contain_text("Families: got none")

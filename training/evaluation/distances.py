@@ -20,7 +20,8 @@ def frechet(a: Array, b: Array, wa: Array | None = None, wb: Array | None = None
 
 def frechet_interval(a: Array, b: Array, seed: int) -> Estimate:
     """``frechet`` of drawn ``a`` and real ``b``, both resampled."""
-    return bootstrap(lambda wa, wb: max(0.0, frechet(a, b, wa, wb)), (len(a), len(b)), seed)
+    sizes = (len(a), len(b))
+    return bootstrap(lambda wa, wb: max(0.0, frechet(a, b, wa, wb)), sizes, seed, within=(0.0, np.inf))
 
 
 def kid_interval(a: Array, b: Array, seed: int) -> Estimate:

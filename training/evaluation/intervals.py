@@ -35,11 +35,13 @@ def bootstrap(
     seed: int,
     resamplings: int = RESAMPLINGS,
     level: float = LEVEL,
+    within: tuple[float, float] = (-np.inf, np.inf),
 ) -> Estimate:
     """``statistic`` of weights, one array (n,) for each set of samples of ``sizes``, and its interval.
 
     Percentiles of the resampled figure (Efron 1979), moved by the bootstrap's estimate of the bias: a
-    Fréchet distance of samples with repetitions is larger than that of the samples themselves.
+    Fréchet distance of samples with repetitions is larger than that of the samples themselves. ``within`` are
+    the least and the largest value that the figure can have.
     """
     value = statistic(*(np.ones(size) for size in sizes))
     random = np.random.default_rng(seed)
@@ -47,12 +49,18 @@ def bootstrap(
     bias = float(drawn.mean()) - value
     edge = (1 - level) / 2
     low, high = np.quantile(drawn, (edge, 1 - edge)) - bias
-    return Estimate(float(value), float(min(low, value)), float(max(high, value)))
+    low, high = max(within[0], min(low, value)), min(within[1], max(high, value))
+    return Estimate(float(value), float(low), float(high))
 
 
 def share(flags: Array, seed: int) -> Estimate:
     """The mean of (n,) values, one a sample, with its interval."""
-    return bootstrap(lambda weights: float(weights @ flags / weights.sum()), (len(flags),), seed)
+    within = (float(flags.min()), float(flags.max()))
+
+    def mean(weights: Array) -> float:
+        return float(weights @ flags / weights.sum())
+
+    return bootstrap(mean, (len(flags),), seed, within=within)
 
 
 def over(values: Sequence[float]) -> Estimate:

@@ -6,9 +6,10 @@ from io import BytesIO
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from training.evaluation.figures import Cost
-from training.report.comparison import Comparison, Result
+from training.report.comparison import Comparison, Result, number
 
 COLOURS = {
     "diffusion": "#1f6f5c", "autoencoder": "#b5651d", "adversarial": "#a63a2b", "flow": "#31588a",
@@ -44,8 +45,14 @@ def _quality(comparison: Comparison, name: str) -> bytes:
     for k, (x, y, title) in enumerate(sorted(points)):
         axes.annotate(title, (x, y), xytext=(6, 5 if k % 2 else -9), textcoords="offset points", fontsize=6.5)
     axes.axhline(comparison.floor.frechet.value, color="#999999", linewidth=0.8, linestyle="--")
+    places = [x for x, _, _ in points] or [1.0]
+    least, most = min(places), max(places)
+    # Room at both ends, for the labels of the points and of the axis.
+    axes.set_xlim(least / 2, most * max(3.0, (most / least) ** 0.25))
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="Fréchet distance (less is better)")
-    axes.margins(x=0.18)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if most < 30 * least else (1,), numticks=8))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title(f"{comparison.data}: quality against {label}; dashed: training pictures", fontsize=9)
     return _png(figure)
 
@@ -64,7 +71,7 @@ def _point(axes: Axes, result: Result, across: float) -> float:
 def _curves(comparison: Comparison) -> bytes:
     """A small panel for each family, as losses of different families have different meanings."""
     drawn = [result for result in comparison.families if result.curve]
-    columns = min(4, len(drawn))
+    columns = min(4, max(2, len(drawn)))
     rows = -(-len(drawn) // columns)
     figure = Figure(figsize=(2.4 * columns, 1.7 * rows + 0.2), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
@@ -74,7 +81,7 @@ def _curves(comparison: Comparison) -> bytes:
         panel.plot(
             [part[-1][0] for part in means],
             [sum(loss for _, loss in part) / len(part) for part in means],
-            color=COLOURS[result.kind], linewidth=1,
+            color=COLOURS[result.kind], linewidth=1, marker="." if len(means) == 1 else "",
         )  # fmt: skip
         panel.set_title(result.title, fontsize=7)
         panel.tick_params(labelsize=6)
