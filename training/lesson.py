@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from training.data.pictures import Pictures
 from training.families.family import Learner
@@ -18,8 +19,10 @@ def to_range(pixels: Tensor) -> Tensor:
 
 
 def to_grid(drawn: Tensor, columns: int) -> Image.Image:
-    """(B, C, H, W) in [-1, 1] as one picture, row by row."""
-    rows = drawn.float().cpu().unflatten(0, (-1, columns))  # (R, columns, C, H, W)
+    """(B, C, H, W) in [-1, 1] as one picture, row by row, a pixel apart."""
+    rows = functional.pad(drawn.float().cpu(), (0, 1, 0, 1)).unflatten(
+        0, (-1, columns)
+    )  # (R, columns, C, H, W)
     pixels = ((rows.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 3, 1, 4, 2)
     grid = pixels.flatten(2, 3).flatten(0, 1).numpy()  # (R H, columns W, C)
     return Image.fromarray(grid if grid.shape[2] == 3 else grid[..., 0])

@@ -8,7 +8,7 @@ a run that was stopped and resumed is the run that was not: N + M steps equal N,
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -97,7 +97,7 @@ class Plan:
 def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     """``training`` to its end, with a bar; returns ``task.module`` with its EMA weights."""
     bar = Bar(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-              TextColumn("{task.fields[loss]}"), disable=not PartialState().is_main_process)  # fmt: skip
+              TextColumn("{task.fields[loss]}"), disable=not processes().is_main_process)  # fmt: skip
     with bar:
         row = bar.add_task(folder.name, total=plan.steps, loss="")
         for at in training(task, plan, folder):
@@ -106,7 +106,7 @@ def train(task: Task, plan: Plan, folder: Path) -> nn.Module:
     return task.module
 
 
-def training(task: Task, plan: Plan, folder: Path) -> Iterator[Progress]:
+def training(task: Task, plan: Plan, folder: Path) -> Generator[Progress, None, None]:
     """Train until ``plan`` ends, resuming from the newest checkpoint in ``folder``; says so after every
     optimiser step. Leaves the EMA weights in ``task.module``. Closed before, it keeps what was learnt in a
     checkpoint. Time between two steps is not counted.
@@ -220,11 +220,18 @@ def _parts(batch: list[Tensor], count: int) -> list[tuple[Tensor, ...]]:
     return list(zip(*(tensor.chunk(count) for tensor in batch), strict=True))
 
 
+def processes() -> PartialState:
+    """Who else trains this. On a machine without a GPU accelerate has to be told so: left to itself it makes
+    each launched process a run of its own."""
+    return PartialState(cpu=best_device().type == "cpu")
+
+
 def _accelerator(mixed: str, folder: Path) -> Accelerator:
     """accelerate has one state a process, which keeps the first precision: another run may want another."""
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
         AcceleratorState._reset_state()
-    accelerator = Accelerator(mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
+    cpu = processes().device.type == "cpu"
+    accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
     accelerator.init_trackers("tensorboard")
     return accelerator
 

@@ -4,14 +4,13 @@ import json
 import os
 import platform
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import torch
-from accelerate.state import PartialState
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors.torch import load_file, save_file
 
@@ -19,7 +18,7 @@ from training.data.datasets import DATASETS
 from training.data.pictures import Pictures
 from training.families import FAMILIES, Family, Learner, Shape
 from training.lesson import Lesson
-from training.loop import Plan, Progress, training
+from training.loop import Plan, Progress, processes, training
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 LIBRARIES = ("torch", "diffusers", "transformers", "accelerate", "numpy", "scikit-learn")
@@ -118,7 +117,7 @@ class Run:
     pictures: Pictures
 
 
-def running(config: RunConfig, folder: Path) -> Iterator[Progress]:
+def running(config: RunConfig, folder: Path) -> Generator[Progress, None, None]:
     """Train into ``folder``, going on where an earlier try stopped; first what the family needs, unless the
     settings say where that is. Leaves ``config.json`` and ``model.safetensors``, the average weights.
 
@@ -132,11 +131,11 @@ def running(config: RunConfig, folder: Path) -> Iterator[Progress]:
         if config.needs is None:
             yield from running(_needed(config, family.needs), before)
         teacher = _teacher(before, family.needs, config.data)
-    processes = PartialState().num_processes
+    ranks = processes().num_processes
     torch.manual_seed(config.seed)
     learner = family.build(shape_of(pictures), teacher)
-    yield from training(Lesson(learner, pictures, config.size, config.seed, processes), config.plan(), folder)
-    if PartialState().is_main_process:
+    yield from training(Lesson(learner, pictures, config.size, config.seed, ranks), config.plan(), folder)
+    if processes().is_main_process:
         _save(learner, folder / WEIGHTS)
 
 
@@ -188,7 +187,7 @@ def _echo(config: RunConfig, pictures: Pictures, folder: Path) -> None:
             raise ValueError(
                 f"{folder}: holds a run with another {', '.join(sorted(other))}; take a new folder."
             )
-    if not PartialState().is_main_process:
+    if not processes().is_main_process:
         return
     versions = {"python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
     about = {"settings": settings, "seed": config.seed, "versions": versions, "data_sha256": pictures.sha256}

@@ -15,7 +15,7 @@ from training.families.chance import Chance, walk
 from training.families.family import Learner, Shape
 from training.families.networks import drawn_in_squares, frozen, seen_in_squares
 
-WIDTH = 64
+WIDTH = 48
 CODE = 64  # numbers that a picture is made from
 
 Judge = Callable[[Tensor], Tensor]  # pictures (B, C, H, W) -> how real (B,)

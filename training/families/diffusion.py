@@ -22,7 +22,7 @@ Way = Literal["vp", "ve", "flow", "sub-vp"]
 DROPPED = 0.1  # of the labels: what the unconditional half of guidance learns from (arXiv:2207.12598, alg. 1)
 FARTHEST = 10.0  # the largest logarithm of a ratio that the network is told
 TOLD = 100.0  # the network's clock is the ratio's logarithm, in hundredths: its sinusoids are made for 1000
-LIKELIHOOD_STEPS = 48
+LIKELIHOOD_STEPS = 64
 
 
 class Scale(NamedTuple):

@@ -9,10 +9,10 @@ from training.families.diffusion import evenly
 from training.families.family import Family, Learner, Shape
 from training.families.networks import frozen, seen_in_squares
 
-WIDTH = 64
+WIDTH = 32
 KEPT = 1024  # pictures in the replay buffer
 FRESH = 0.05  # of the starts are noise, the others come from the buffer (sec. 3.2)
-LEARNING, DRAWING = 30, 240  # Langevin steps
+LEARNING, DRAWING = 20, 160  # Langevin steps
 STEP, NOISE = 0.1, 0.01  # along the slope, and of the noise: far colder than Langevin's, as the paper has it
 STEEPEST = 1.0  # that a slope counts, a pixel (the paper's repository clips at 0.01 for its scale)
 SMALL = 0.05  # alpha, the weight of the energies' size (sec. 3.3)

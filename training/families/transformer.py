@@ -143,5 +143,5 @@ FAMILY = Family(
     "Transformer over words", "autoregressive", "arXiv:2012.09841, eq. 9",
     "The VQ-VAE writes pictures as words; a language model learns to write such sentences, word after word, "
     "as others write text. DALL-E began like this.",
-    transformer, needs="vq-vae", plan={"learning_rate": 2e-3},
+    transformer, needs="vq-vae", plan={"learning_rate": 2e-3, "precision": "no"},
 )  # fmt: skip

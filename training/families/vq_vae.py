@@ -105,7 +105,7 @@ def vq_vae(shape: Shape, teacher: Learner | None) -> Learner:
 FAMILY = Family(
     "VQ-VAE", "autoencoder", "arXiv:1711.00937, eq. 3",
     "A picture is written as a grid of words from a vocabulary that is learnt with it. On its own it only "
-    "knows how often each word stands at each place, so its drawings fall apart; its use is that another model "
-    "learns the language (the transformer here).",
+    "knows how often each word stands at each place, so its drawings fall apart; another model "
+    "has to learn the language (the transformer here).",
     vq_vae, plan={"learning_rate": 2e-3, "precision": "no"},
 )  # fmt: skip
