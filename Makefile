@@ -6,10 +6,11 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 RUN_ARGS ?=
+LAB_ARGS ?=
 TEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench parity starter starter-eval adapters doctor screenshots browser clean
+.PHONY: help setup run test lint bench parity starter starter-eval adapters lab doctor screenshots browser clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +54,9 @@ starter-eval: $(STAMP) ## measure the bundled model on held-out prompts
 adapters: $(STAMP) ## train the bundled model's style LoRAs and ControlNets, and measure them
 	$(KEEP_MEMORY) $(PY) -m training.adapters train
 	$(PY) -m training.adapters evaluate
+
+lab: $(STAMP) ## train every family of the lab, measure them and write docs/lab.md (LAB_ARGS="--set minutes=1")
+	$(KEEP_MEMORY) $(PY) -m training.lab $(LAB_ARGS)
 
 doctor: $(STAMP) ## what runs here, and what is missing
 	$(PY) app.py doctor

@@ -129,7 +129,8 @@ def serve(
         except ValueError as error:
             raise typer.BadParameter(f"{styles}: {error}", param_hint="--home") from None
         engine.preload(catalogue.names()[0])
-        page = build(engine, gallery, catalogue, downloads if manage else None, secret=page_secret(home))
+        page = build(engine, gallery, catalogue, downloads if manage else None,
+                     secret=page_secret(home), lab=home / "lab")  # fmt: skip
         page.launch(server_name=host, server_port=port, share=share, **launch_options())
 
 

@@ -4,6 +4,7 @@ It knows no widgets and no pages; a page, a script or a test submits a ``Recipe`
 """
 
 from adapters.preprocess import PREPROCESSORS, preprocess
+from engine.background import Background
 from engine.catalogue import Catalogue, FolderError, Model
 from engine.downloads import Download, DownloadError, Downloads
 from engine.engine import Engine
@@ -20,6 +21,7 @@ from pipelines.grid import Axis, Cell, axes, axis, cells
 __all__ = [
     "PREPROCESSORS",
     "Axis",
+    "Background",
     "Cancelled",
     "Catalogue",
     "Cell",

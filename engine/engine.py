@@ -6,7 +6,7 @@ pictures in threads of their own.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from adapters import ControlNetFolder, EmbeddingFolder, IpAdapterFolder, LoraFolder
+from engine.background import Background, Lanes, Stepping
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
 from engine.failure import saving_failed
@@ -76,6 +77,8 @@ class Engine:
         self._line = Line()
         self._open: dict[str, Job] = {}  # by id: waiting or drawing
         self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._works: OrderedDict[str, Background] = OrderedDict()  # by id: open, and ended ones
+        self._lanes = Lanes(self._end_work)
         self._closed = False
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
         if pictures is None:
@@ -83,7 +86,7 @@ class Engine:
         folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
         self._shelf = Shelf(models, models_kept, self._nudge, folders, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
-            self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end
+            self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end, self._lanes
         )
 
     def start(self) -> Self:
@@ -96,6 +99,7 @@ class Engine:
         with self._changed:
             self._closed = True
         self._worker.close()
+        self._lanes.close()
         self._saver.shutdown(wait=True)
         for job in list(self._open.values()):
             self._end(job, Cancelled())
@@ -141,6 +145,35 @@ class Engine:
         """The user's jobs, oldest first: those that ended lately, then the open ones."""
         with self._changed:
             return [job for job in (*self._ended.values(), *self._open.values()) if job.user == user]
+
+    def work(
+        self, steps: Generator[Stepping, None, Any], title: str, user: str = "local", lane: str = "lab"
+    ) -> Background:
+        """Let ``steps`` go on whenever nothing is drawn, after what else is in its ``lane``.
+
+        Cancelled, or at ``close``, it is closed where it stands. Raises ``QueueFull`` if too much is open,
+        and ``RuntimeError`` after ``close``.
+        """
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("The engine is closed.")
+            work = Background(steps, title, user, lane, lambda _: self._nudge())
+            self._lanes.add(work)
+            self._works[work.id] = work
+            for old in [w for w in self._works.values() if w.ended][: -self._ended_kept]:
+                del self._works[old.id]
+        self._nudge()
+        return work
+
+    def works(self, user: str) -> list[Background]:
+        """The user's background work, oldest first: open, and ended lately."""
+        with self._changed:
+            return [work for work in self._works.values() if work.user == user]
+
+    def work_of(self, work_id: str) -> Background | None:
+        """The work with this id, open or ended lately. Whoever has the id may follow it."""
+        with self._changed:
+            return self._works.get(work_id)
 
     def counted(self, model: str, text: str, joins: bool) -> Counted:
         """How long a prompt (which ``joins`` by AND) or negative prompt is, if ``model`` is loaded, and what
@@ -210,6 +243,9 @@ class Engine:
             self._ended[job.id] = job
             while len(self._ended) > self._ended_kept:
                 self._ended.popitem(last=False)
+
+    def _end_work(self, work: Background, ending: Ending) -> None:
+        work.tell(ending)
 
     def _finish(self, picture: Picture, pixels: Tensor) -> None:
         self._saver.submit(self._save, picture.job, picture.index, picture.made, pixels)

@@ -1,5 +1,7 @@
 """What a failed job says: one sentence of what went wrong, one of what to do. Never a trace or a prompt."""
 
+import errno
+
 import torch
 
 from engine.batch import NotFinite
@@ -27,6 +29,26 @@ def loading_failed(model: str, error: Exception) -> Failed:
     if isinstance(error, ValueError):
         return Failed(str(error), "Choose another model.")
     return Failed(f"Model {model!r} cannot be loaded ({type(error).__name__}).", "Choose another model.")
+
+
+def working_failed(error: Exception) -> Failed:
+    """Work in the background raised ``error``."""
+    match error:
+        case FloatingPointError():
+            what = "The numbers grew beyond all bounds, and the work was stopped."
+            return Failed(
+                what, "The last good checkpoint is kept. Try a lower learning rate or another seed."
+            )
+        case torch.OutOfMemoryError() | MemoryError():
+            return Failed("There is not enough memory for this.", "Choose a smaller model or batch.")
+        case OSError(errno=errno.ENOSPC):
+            return Failed("The disk is full.", "Make room and go on with it: the last checkpoint is kept.")
+        case OSError():  # without a number it is one of ours, and its message was written for the user
+            reason = str(error) if error.errno is None else f"A file could not be used: {error.strerror}."
+            return Failed(reason, "Mend that and try again.")
+        case ValueError():  # its message was written for the user
+            return Failed(str(error), "Change it and try again.")
+    return Failed(f"The work stopped with an internal error ({type(error).__name__}).", "Please try again.")
 
 
 def saving_failed(error: Exception) -> Failed:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from engine.background import Lanes
 from engine.batch import denoise_all
 from engine.budget import RowBudget
 from engine.events import Cancelled, Ending, Queued
@@ -38,6 +39,7 @@ class Worker:
     """Runs until ``close``. ``line`` is shared with whoever submits and is only touched holding ``changed``.
 
     ``finish(picture, pixels)`` gets each finished picture; ``end(job, ending)`` every other ending of a job.
+    While nothing is drawn, ``lanes`` go on, one step between two looks at the line.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Worker:
         changed: threading.Condition,
         finish: Callable[[Picture, Tensor], None],
         end: Callable[[Job, Ending], None],
+        lanes: Lanes,
     ) -> None:
         self._line = line
         self._shelf = shelf
@@ -55,6 +58,7 @@ class Worker:
         self._changed = changed
         self._finish = finish
         self._end = end
+        self._lanes = lanes
         self._live: list[Picture] = []
         self._accounts: dict[str, Account] = {}  # by job id
         self._pace = Pace()  # of all steps together
@@ -97,7 +101,7 @@ class Worker:
                     if self._closing:
                         return
                 try:
-                    busy = self._take_turn()
+                    busy = self._take_turn() or self._lanes.step()
                 except Exception as error:  # a fault of ours must not leave everybody waiting for ever
                     for job in {picture.job for picture in self._live}:
                         self._fail(job, error)

@@ -12,6 +12,7 @@ from ui.easel import head
 from ui.edit import Edit
 from ui.gallery import BROKEN, Browse
 from ui.grid import Grid
+from ui.lab import Lab
 from ui.models import Models
 from ui.theme import theme
 
@@ -30,19 +31,26 @@ HEADER = """
 
 
 def build(
-    engine: Engine, gallery: Gallery, catalogue: Catalogue, downloads: Downloads | None, secret: str
+    engine: Engine,
+    gallery: Gallery,
+    catalogue: Catalogue,
+    downloads: Downloads | None,
+    secret: str,
+    lab: Path,
 ) -> gr.Blocks:
     """The page. ``catalogue`` are the models to choose from; without ``downloads`` the page cannot change
-    which there are. ``secret`` encrypts what the browser keeps, and must stay the same after a restart.
+    which there are. ``lab`` keeps what is trained. ``secret`` encrypts what the browser keeps, and must stay
+    the same after a restart.
 
-    Pictures are served as the files they are, never copied: a download has its metadata, and what is
-    deleted is gone.
+    Pictures are served as the files they are, never copied: a download has its metadata, and what is deleted
+    is gone.
     """
     gr.set_static_paths([gallery.pictures, gallery.thumbnails, BROKEN, gallery.inputs.folder])
     with gr.Blocks(title="Atelier", analytics_enabled=False, delete_cache=CACHE, fill_width=True) as page:
         gr.HTML(HEADER)
         kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
         edited = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-edit", secret=secret)
+        learnt = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-lab", secret=secret)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
                 create = Create(engine, gallery, catalogue, kept)
@@ -53,6 +61,8 @@ def build(
                 Grid(engine, gallery, create, tabs)
             with gr.Tab("Gallery", id="gallery") as tab:
                 Browse(gallery, create, edit, tabs, tab)
+            with gr.Tab("Lab", id="lab", render_children=True) as tab:
+                trained = Lab(engine, lab, learnt, tab)
             with gr.Tab("Models", id="models") as tab:
                 models = Models(engine, catalogue, downloads, create, tabs, tab)
         page.load(
@@ -62,6 +72,10 @@ def build(
         page.load(
             edit.open, [kept, edited], edit.remembered, show_progress="hidden", api_visibility="private"
         )
+        page.load(
+            trained.open, [learnt], trained.remembered, show_progress="hidden", api_visibility="private"
+        )
+        gr.set_static_paths([trained.exports])
         models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
     return page
@@ -71,7 +85,7 @@ def launch_options() -> dict[str, Any]:
     """What ``Blocks.launch`` needs to show the page as it is meant."""
     return {
         "theme": theme(),
-        "css_paths": [STATIC / "style.css", STATIC / "edit.css"],
+        "css_paths": [STATIC / "style.css", STATIC / "edit.css", STATIC / "lab.css"],
         "head": head(),
         "js": (STATIC / "keys.js").read_text(encoding="utf-8"),
         "favicon_path": STATIC / "icon.png",

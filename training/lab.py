@@ -1,0 +1,175 @@
+"""``python -m training.lab``: every family trained on the lab's data sets, measured, and written to
+docs/lab.md.
+
+Goes on where it stopped: what is finished is not done again. Each run has ``minutes`` of training.
+"""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+from training.data.datasets import DATASETS
+from training.evaluation.steps import finished
+from training.families import FAMILIES
+from training.report import Comparison, Table, page, write_markdown
+from training.report.comparison import Result, number
+from training.run import RunConfig, load_run
+from training.samplers_compared import samplers_table
+from training.trials import At, baseline_trials, compared, known_features, result_of, trial
+
+STEPS = 200_000  # more than any budget lets a run make: the minutes end it
+MANY_STEPS = "ddpm-eps"  # the family whose network draws by many samplers
+PIXEL, LATENT = "flow", "latent"  # the same loss, in pixels and in codes
+INTRO = """# The lab's reference comparison
+
+Every family, trained from scratch on two CPU cores and measured alike. `make lab` makes this page again and
+goes on where it stopped. How the figures are taken: `training/evaluation/`.
+
+"""
+
+
+@dataclass(frozen=True)
+class Agenda:
+    """What is trained: every family of ``families`` on every one of ``data``, with ``seeds`` seeds each."""
+
+    folder: Path = Path("runs/lab")
+    data: tuple[str, ...] = tuple(DATASETS)
+    families: tuple[str, ...] = tuple(FAMILIES)
+    seeds: int = 3
+    minutes: float = 3.0  # of training for a run; a family that needs another trains that one as long
+    count: int = 360  # pictures that each draws to be measured
+    sampled: int = 128  # pictures of each way of drawing in the table of samplers
+
+    def __post_init__(self) -> None:
+        for field, got, allowed in (("data", self.data, DATASETS), ("families", self.families, FAMILIES)):
+            if unknown := [name for name in got if name not in allowed]:
+                raise ValueError(f"{field}: got {', '.join(unknown)}; allowed: {', '.join(allowed)}.")
+
+    def changed(self, changes: list[str]) -> "Agenda":
+        """With each ``key=value``; several values are separated by commas. Raises ``ValueError``."""
+        values: dict[str, Any] = {}
+        for change in changes:
+            key, sign, text = change.partition("=")
+            if not sign or key not in self.__dataclass_fields__:
+                allowed = ", ".join(f"{name}=…" for name in self.__dataclass_fields__)
+                raise ValueError(f"--set: got {change!r}; allowed: {allowed}.")
+            known = getattr(self, key)
+            values[key] = tuple(text.split(",")) if isinstance(known, tuple) else type(known)(text)
+        return replace(self, **values)
+
+    def folder_of(self, data: str, family: str, seed: int) -> Path:
+        return self.folder / data / f"{family}-{seed}"
+
+
+def training_all(agenda: Agenda) -> Iterator[tuple[str, At]]:
+    """Train and measure all of it; says what is being done."""
+    for data in agenda.data:
+        shared = agenda.folder / data
+        for seed in range(agenda.seeds):
+            for family in agenda.families:
+                steps = trial(_config(agenda, data, family, seed), agenda.folder_of(data, family, seed),
+                              shared, agenda.count)  # fmt: skip
+                yield from ((f"{data}: {FAMILIES[family].title}, seed {seed}", at) for at in steps)
+        yield from ((f"{data}: baselines", at) for at in baseline_trials(data, shared, agenda.count))
+        if LATENT in agenda.families:
+            yield from ((f"{data}: latent at equal seconds", at) for at in _equal(agenda, data))
+
+
+def comparing(agenda: Agenda, data: str) -> Generator[At, None, Comparison]:
+    """What was trained on ``data``, beside each other, with the tables of its own."""
+    shared = agenda.folder / data
+    trials = [[agenda.folder_of(data, family, seed) for seed in range(agenda.seeds)]
+              for family in agenda.families]  # fmt: skip
+    extra = []
+    if MANY_STEPS in agenda.families:
+        run = load_run(agenda.folder_of(data, MANY_STEPS, 0))
+        features = yield from known_features(run.pictures, shared)
+        extra.append((yield from samplers_table(run, features, agenda.sampled)))
+    if {PIXEL, LATENT} <= set(agenda.families):
+        extra.append(_latent_table(agenda, data))
+    return compared(data, trials, shared, extra)
+
+
+def write(agenda: Agenda, out: Path) -> Iterator[tuple[str, At]]:
+    """``out`` as markdown, its pictures below ``images/lab`` beside it, and a page of each data set in the
+    runs' folder."""
+    sections = []
+    for data in agenda.data:
+        steps = comparing(agenda, data)
+        comparison = finished(steps)
+        (agenda.folder / f"{data}.html").write_text(page(comparison), encoding="utf-8")
+        sections.append(write_markdown(comparison, out.parent / "images" / "lab", "images/lab"))
+        yield data, At(1, 1, "written")
+    out.write_text(INTRO + "\n".join(sections), encoding="utf-8")
+
+
+def _config(agenda: Agenda, data: str, family: str, seed: int) -> RunConfig:
+    return RunConfig.read(
+        {"data": data, "family": family, "steps": STEPS, "minutes": agenda.minutes, "seed": seed}
+    )
+
+
+def _equal(agenda: Agenda, data: str) -> Iterator[At]:
+    """The latent model and its autoencoder with half of the seconds each, so that both took as long as one in
+    pixels."""
+    config = _config(agenda, data, LATENT, 0).model_copy(update={"minutes": agenda.minutes / 2})
+    return trial(config, _equal_folder(agenda, data), agenda.folder / data, agenda.count)
+
+
+def _equal_folder(agenda: Agenda, data: str) -> Path:
+    return agenda.folder / data / "latent-equal-seconds"
+
+
+def _latent_table(agenda: Agenda, data: str) -> Table:
+    rows = [
+        _latent_row("Pixels", result_of([agenda.folder_of(data, PIXEL, 0)])),
+        _latent_row("Codes, the autoencoder's training counted", result_of([_equal_folder(agenda, data)])),
+        _latent_row("Codes of an autoencoder that was there", result_of([agenda.folder_of(data, LATENT, 0)])),
+    ]
+    note = "The same loss and sampler; seconds are those of all training that the row needed."
+    return Table(
+        "Latent against pixel diffusion", ("Where", "Training, s", "Fréchet ↓", "ms per picture"),
+        tuple(rows), note,
+    )  # fmt: skip
+
+
+def _latent_row(name: str, result: Result) -> tuple[str, ...]:
+    cost, estimate = result.figures[0].cost, result.frechet
+    assert cost is not None
+    told = f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+    return name, number(cost.training_seconds or 0), told, number(cost.milliseconds)
+
+
+app = typer.Typer(help=__doc__)
+
+
+@app.command()
+def main(
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change the agenda, e.g. minutes=0.5. May be repeated."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/lab.md"),
+) -> None:
+    """Train every family of the lab, measure them and write the comparison."""
+    try:
+        agenda = Agenda().changed(changes or [])
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from None
+    with Progress(TextColumn("{task.description}"), TimeElapsedColumn()) as bar:
+        row = bar.add_task("")
+        for what, at in training_all(agenda):
+            bar.update(row, description=f"{what}: {at.doing} {at.step} of {at.of}")
+        for what, at in write(agenda, out):
+            bar.update(row, description=f"{what}: {at.doing}")
+    typer.echo(str(out))
+
+
+if __name__ == "__main__":
+    app()
