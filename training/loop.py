@@ -230,8 +230,8 @@ def _accelerator(mixed: str, folder: Path) -> Accelerator:
     """accelerate has one state a process, which keeps the first precision: another run may want another."""
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
         AcceleratorState._reset_state()
-    cpu = processes().device.type == "cpu"
-    accelerator = Accelerator(cpu=cpu, mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
+    processes()
+    accelerator = Accelerator(cpu=best_device().type == "cpu", mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
     accelerator.init_trackers("tensorboard")
     return accelerator
 
