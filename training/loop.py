@@ -231,7 +231,12 @@ def _accelerator(mixed: str, folder: Path) -> Accelerator:
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
         AcceleratorState._reset_state()
     processes()
-    accelerator = Accelerator(cpu=best_device().type == "cpu", mixed_precision=mixed, log_with="tensorboard", project_dir=str(folder))
+    accelerator = Accelerator(
+        cpu=best_device().type == "cpu",
+        mixed_precision=mixed,
+        log_with="tensorboard",
+        project_dir=str(folder),
+    )
     accelerator.init_trackers("tensorboard")
     return accelerator
 

@@ -23,11 +23,11 @@ def test_a_style_and_a_lora_are_chosen_and_drawn_with(page: Page, studio: Studio
     expect(box(page, "prompt")).to_have_value("a fox, neon")
     box(page, "prompt").fill("a fox")
     page.locator("#lora input").click()
-    page.get_by_role("option", name="pixel-art").click()
+    page.get_by_role("option", name="sepia").click()
     page.locator("#lora-weight input[type=number]").fill("0.7")
     page.locator("#lora-until input").fill("50")
     page.click("#add-lora")
-    asked = "a fox [<lora:pixel-art:0.7>::0.5]"
+    asked = "a fox [<lora:sepia:0.7>::0.5]"
     expect(box(page, "prompt")).to_have_value(asked)
     page.reload()
     expect(box(page, "prompt")).to_have_value(asked)  # it was kept

@@ -17,16 +17,15 @@ from adapters.control_lora import parted
 from models import Parts, load
 from training.adapters.card import write_cards
 from training.adapters.evaluation import StyleNet, StyleTask, evaluate
+from training.adapters.looks import LOOKS
 from training.adapters.scenes import MAPS, coded, in_style, with_maps
 from training.adapters.tasks import ControlTask, LoraTask
-from training.data.vocabulary import STYLES
 from training.loop import Plan, train
 from training.starter.__main__ import settings
 from training.starter.judge import JudgeNet, JudgeTask
 
 CONFIG = Path(__file__).with_name("adapters.toml")
 STARTER = Path("models/starter")
-LORAS = {style: style.replace(" ", "-") for style in STYLES}  # style -> name of its file
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 Model = Annotated[Path, typer.Option(help="The starter that they are for; they are put into its folder.")]
@@ -48,14 +47,14 @@ class Bench:
         return load(str(self.model), dtype=torch.float32)
 
     def lora(self, style: str) -> Path:
-        """Train the LoRA of ``style``, a key of STYLES; returns its file."""
+        """Train the LoRA of ``style``, a key of LOOKS; returns its file."""
         set_seed(self.seed)
         own, parts = self.config["lora"], self._parts()
         learnt = coded(in_style(style, own["scenes"], self.seed), own["scenes"], self.seed, style)
         task = LoraTask(parts, learnt, own["rank"], own["batch"], self.seed)
-        train(task, self._plan("lora"), self.folder / LORAS[style])
+        train(task, self._plan("lora"), self.folder / style)
         weights = get_peft_model_state_dict(task.module.unet)
-        file = self.model / "loras" / f"{LORAS[style]}.safetensors"
+        file = self.model / "loras" / f"{style}.safetensors"
         about = {
             "modelspec.title": f"{style} for the starter",
             "modelspec.description": f"Draws in the style of {style}. Trained by training/adapters.",
@@ -78,7 +77,7 @@ class Bench:
     def judges(self) -> tuple[JudgeNet, StyleNet]:
         """Who says which objects a picture shows, of any style, and who says which style it has."""
         set_seed(self.seed)
-        objects = JudgeTask(self.seed, self.config["judge"]["batch"], styled=0.5)
+        objects = JudgeTask(self.seed, self.config["judge"]["batch"], tuple(LOOKS.values()))
         train(objects, self._plan("judge"), self.folder / "judge")
         styles = StyleTask(self.seed, self.config["judge"]["batch"])
         train(styles, self._plan("styles"), self.folder / "styles")
@@ -98,8 +97,8 @@ def _bench(model: Path, changes: list[str]) -> Bench:
 @app.command("lora")
 def train_lora(style: str, model: Model = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train the LoRA of one style."""
-    if style not in STYLES:
-        raise typer.BadParameter(f"got {style!r}; allowed: {', '.join(STYLES)}.")
+    if style not in LOOKS:
+        raise typer.BadParameter(f"got {style!r}; allowed: {', '.join(LOOKS)}.")
     typer.echo(_bench(model, changes).lora(style))
 
 
@@ -115,7 +114,7 @@ def train_control(kind: str, model: Model = STARTER, changes: Changes = []) -> N
 def train_all(model: Model = STARTER, changes: Changes = []) -> None:  # noqa: B006
     """Train all of them."""
     bench = _bench(model, changes)
-    for style in STYLES:
+    for style in LOOKS:
         typer.echo(bench.lora(style))
     for kind in MAPS:
         typer.echo(bench.control(kind))
@@ -130,8 +129,8 @@ def evaluate_all(
     """Measure what they do: style, objects and edges with and without each, with before-and-after grids."""
     bench = _bench(model, changes)
     objects, styles = bench.judges()
-    figures = evaluate(load(str(model)), LORAS, tuple(MAPS), objects, styles, out)
-    write_cards(figures, LORAS, tuple(MAPS), model)
+    figures = evaluate(load(str(model)), tuple(LOOKS), tuple(MAPS), objects, styles, out)
+    write_cards(figures, tuple(LOOKS), tuple(MAPS), model)
 
 
 if __name__ == "__main__":

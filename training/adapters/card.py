@@ -14,27 +14,25 @@ SOURCES = {
 }
 
 
-def write_cards(
-    figures: Mapping[str, Any], loras: Mapping[str, str], maps: Sequence[str], model: Path
-) -> None:
-    """Write README.md beside the LoRAs (style -> file name) and beside the ControlNets of ``model``."""
+def write_cards(figures: Mapping[str, Any], loras: Sequence[str], maps: Sequence[str], model: Path) -> None:
+    """Write README.md beside the LoRAs and beside the ControlNets of ``model``."""
     (model / "loras" / "README.md").write_text("\n".join(_loras(figures, loras)), encoding="utf-8")
     (model / "controlnets" / "README.md").write_text("\n".join(_controls(figures, maps)), encoding="utf-8")
 
 
-def _loras(figures: Mapping[str, Any], loras: Mapping[str, str]) -> list[str]:
-    some = figures[next(iter(loras))]
+def _loras(figures: Mapping[str, Any], loras: Sequence[str]) -> list[str]:
+    some = figures[loras[0]]
     share = some["parameters"] / some["of the U-Net's"]
     return [
         *HEAD, "# The starter's style LoRAs", "",
-        "Each draws whatever is asked in one style: `<lora:pixel-art:1>` in a prompt, or *Styles and LoRAs* on Create.",
+        "Each draws whatever is asked in one style: `<lora:sepia:1>` in a prompt, or *Styles and LoRAs* on Create.",
         f"LoRA (arXiv:2106.09685) on the U-Net's attention and outer convolutions: {some['parameters']:,} numbers, {share:.2%} of the U-Net's,",
         "trained by `make adapters` on rendered scenes in the style whose captions do not name it.", "",
         *_measured(figures), "",
         "| file | style seen with | without | object right with | without |", "|---|---|---|---|---|",
-        *(f"| `{name}.safetensors` | {percent(row['style with'])} | {percent(row['style without'])} "
+        *(f"| `{style}.safetensors` | {percent(row['style with'])} | {percent(row['style without'])} "
           f"| {percent(row['object with'])} | {percent(row['object without'])} |"
-          for style, name in loras.items() for row in (figures[style],)), "",
+          for style in loras for row in (figures[style],)), "",
         "Style and object are told by two small classifiers trained on rendered scenes; of true scenes in the style they see the",
         "style in " + ", ".join(f"{figures[s]['style, true pictures']['rate']:.0%} ({s})" for s in loras)
         + " and the object in " + ", ".join(f"{figures[s]['object, true pictures']['rate']:.0%}" for s in loras) + ".", "",

@@ -4,7 +4,7 @@ Knows no training of adapters.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from adapters import Use, attached, hinted, load_controlnet, load_lora
 from models import Parts
+from training.adapters.looks import LOOKS
 from training.adapters.scenes import MAPS, edges
-from training.data.scenes import Scene, render, scene_at
-from training.data.styles import STYLE_FILTERS
+from training.data.scenes import render, scene_at
 from training.starter.codes import to_grid, to_tensor
 from training.starter.evaluation import HOW, SEED, SINGLES, cases, draw_cases, interval, placed
 from training.starter.judge import JudgeNet, detect
@@ -28,7 +28,7 @@ COUNT = 100  # prompts, of single objects
 SHOWN = 8  # of each grid
 NEAR = 1  # pixel: an edge this near to another is the same
 DIFFERENT = 40  # of 441: a colour this far from the background's is not background
-STYLES = (None, *STYLE_FILTERS)
+STYLES = (None, *LOOKS)
 
 
 class StyleNet(nn.Module):
@@ -84,7 +84,7 @@ def styled(style: str | None, rng: np.random.Generator, seed: int) -> np.ndarray
     while True:
         scene, pixels, _ = scene_at(int(rng.integers(2**40)), seed)
         if scene.style is None:
-            return STYLE_FILTERS[style](pixels, rng) if style else pixels
+            return LOOKS[style](pixels, rng) if style else pixels
 
 
 class Measure:
@@ -114,8 +114,9 @@ class Measure:
         """Figures with and without the LoRA in ``file``, and the pictures with it."""
         lora = load_lora(file, self.parts)
         pictures = self.draw(lambda rows: attached(self.parts.unet, "unet", [(Use(lora, 1.0),)]))
-        true = torch.cat([to_tensor(render(_in(style, s), np.random.default_rng(k))[None])
-                          for k, s in enumerate(self.scenes)])  # fmt: skip
+        rngs = (np.random.default_rng(k) for k in range(len(self.scenes)))
+        true = [LOOKS[style](render(scene, rng), rng) for scene, rng in zip(self.scenes, rngs, strict=True)]
+        true = to_tensor(np.stack(true))
         figures = {
             "style with": self.of_style(pictures, style),
             "style without": self.of_style(self.plain, style),
@@ -148,10 +149,6 @@ class Measure:
             "object without": self.right(self.plain),
         }
         return figures, to_tensor(maps), pictures
-
-
-def _in(style: str, scene: Scene) -> Scene:
-    return Scene(scene.objects, scene.background, scene.relation, scene.size, style)
 
 
 def agreement(kind: str, pictures: Tensor, maps: np.ndarray) -> float:
@@ -191,7 +188,7 @@ def _wider(mask: np.ndarray) -> np.ndarray:
 
 def evaluate(
     parts: Parts,
-    loras: Mapping[str, str],
+    loras: Sequence[str],
     maps: Sequence[str],
     objects: JudgeNet,
     styles: StyleNet,
@@ -200,15 +197,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure the adapters that are in the starter's folder; writes ``figures.json`` and grids into ``out``.
 
-    ``loras`` are style -> file name, ``maps`` the kinds of ControlNets.
+    ``loras`` are styles, ``maps`` the kinds of ControlNets.
     """
     measure = Measure(parts, objects, styles, count)
     out.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {name: parts.defaults[name] for name in HOW if name in parts.defaults}
     figures["prompts"] = count
     rows = [measure.plain[:SHOWN]]
-    for style, name in loras.items():
-        figures[style], pictures = measure.lora(parts.path / "loras" / f"{name}.safetensors", style)
+    for style in loras:
+        figures[style], pictures = measure.lora(parts.path / "loras" / f"{style}.safetensors", style)
         rows.append(pictures[:SHOWN])
     _grid(rows, out / "styles.png")
     rows = [measure.plain[:SHOWN]]

@@ -13,6 +13,7 @@ from rich.progress import track
 from torch import Tensor
 
 from adapters import preprocess
+from training.adapters.looks import LOOKS
 from training.data.glyphs import sized
 from training.data.scenes import SIDE, Scene, caption, describe, render
 from training.data.vocabulary import THINGS
@@ -32,13 +33,12 @@ class Example:
 
 
 def in_style(style: str, count: int, seed: int) -> Iterator[Example]:
-    """Scenes in ``style`` (a key of STYLES), whose words do not name it: the adapter is to bring it."""
+    """Scenes in ``style``, a key of LOOKS, which their words do not name: the adapter is to bring it."""
     for k in range(count):
         rng = np.random.default_rng((seed, 11, k))
         scene = replace(describe(rng), style=None)
         text = caption(scene, rng)
-        styled = replace(scene, style=style)
-        yield Example(styled, render(styled, rng), text)
+        yield Example(scene, LOOKS[style](render(scene, rng), rng), text)
 
 
 def with_maps(kind: str, count: int, seed: int) -> Iterator[Example]:

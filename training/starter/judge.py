@@ -4,7 +4,9 @@
 from the generator. ``match_glyphs`` knows no learning: it slides every glyph of the font over the picture.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,11 +16,9 @@ from torch import Tensor, nn
 
 from training.data.glyphs import sized
 from training.data.scenes import SIDE, scene_at
-from training.data.styles import STYLE_FILTERS
 from training.data.vocabulary import COLOURS, THINGS
 from training.starter.codes import to_tensor
 
-STYLE_NAMES = tuple(STYLE_FILTERS)
 CELLS = 16
 NEAR = 12  # pixels: cells whose centre is this near to an object's centre carry its class
 
@@ -89,21 +89,24 @@ def grid_of(objects: list[tuple[int, int, int]]) -> np.ndarray:
     return grid
 
 
+Look: TypeAlias = Callable[[np.ndarray, np.random.Generator], np.ndarray]  # of (H, W, 3) uint8
+
+
 class JudgeTask:
     """Rendered scenes, slightly blurred, noised and recoloured, as pictures of a generator may be."""
 
-    def __init__(self, seed: int, batch: int, styled: float = 0.0) -> None:
-        """``styled`` is the share of scenes that are put into a style beside those that have one."""
+    def __init__(self, seed: int, batch: int, looks: Sequence[Look] = ()) -> None:
+        """Half of the scenes are put into one of ``looks``, if there are any."""
         self.module = JudgeObjective()
-        self.seed, self.size, self.styled = seed, batch, styled
+        self.seed, self.size, self.looks = seed, batch, looks
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
         rng = np.random.default_rng((self.seed, step, rank))
         pixels, grids = np.empty((self.size, SIDE, SIDE, 3), np.uint8), []
         for k in range(self.size):
             scene, pixels[k], _ = scene_at(int(rng.integers(2**40)), self.seed)
-            if scene.style is None and rng.random() < self.styled:
-                pixels[k] = STYLE_FILTERS[STYLE_NAMES[rng.integers(len(STYLE_NAMES))]](pixels[k], rng)
+            if self.looks and scene.style is None and rng.random() < 0.5:
+                pixels[k] = self.looks[rng.integers(len(self.looks))](pixels[k], rng)
             grids.append(grid_of([(o.thing, o.x, o.y) for o in scene.objects]))
         x = to_tensor(pixels)
         blurred = nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
