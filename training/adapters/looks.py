@@ -1,14 +1,12 @@
 """The styles that the starter's LoRAs bring, as filters from a plain scene to the same scene in that style.
 
-Each takes and returns a (H, W, 3) uint8 array. They are of tones and washes: what lives in lines finer
+Each takes and returns a (H, W, 3) uint8 array. They are of tones: what lives in lines finer
 than the starter's codes tell of (pixel art, pencil, neon) no adapter of its U-Net can draw.
 """
 
 from collections.abc import Callable
 
 import numpy as np
-
-from training.data.styles import watercolour
 
 Array = np.ndarray
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
@@ -44,5 +42,4 @@ LOOKS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "sepia": sepia,
     "noir": noir,
     "duotone": duotone,
-    "watercolour": watercolour,
 }

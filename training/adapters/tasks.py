@@ -18,8 +18,10 @@ from training.starter.cache import LENGTH
 from training.starter.unet import DROP_CAPTION, Denoising, timesteps
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-ENDS = ("conv_in", "conv_out", r"up_blocks\.2\.resnets\.\d\.conv[12]")  # where the codes are near
-LEARNT = rf"({'|'.join(ENDS)})|.*\.({'|'.join(map(re.escape, ATTENTION))})"  # whole names of modules
+ENDS = ("conv_in", "conv_out")  # each channel of the codes goes through them: they are given ``END_RANK``
+END_RANK = 16
+NEXT = (r"up_blocks\.2\.resnets\.\d\.conv[12]",)
+LEARNT = rf"({'|'.join(ENDS + NEXT)})|.*\.({'|'.join(map(re.escape, ATTENTION))})"  # whole names of modules
 WHOLE = ("controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_mid_block.")  # learnt in full
 
 MAP_WIDTHS = (16, 32, 64, 96, 128)  # of the layers that a map goes through, each at half the size of the last
@@ -43,7 +45,9 @@ class LoraTask:
 
     def __init__(self, parts: Parts, learnt: Learnt, rank: int, batch: int, seed: int) -> None:
         unet: UNet2DConditionModel = parts.unet.float().requires_grad_(False)
-        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=LEARNT))
+        ends = dict.fromkeys(ENDS, END_RANK)
+        unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=LEARNT,
+                                    rank_pattern=ends, alpha_pattern=ends))  # fmt: skip
         self.module = Denoising(unet)
         self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
 
