@@ -55,6 +55,7 @@ def test_a_trial_that_is_not_finished_is_no_result_and_goes_on(tmp_path: Path) -
     assert [at.step for at in after if at.doing == "training"] == [2, 3]
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_page_with_its_tables_and_goes_on(tmp_path: Path) -> None:
     command = [
         "--set", f"folder={tmp_path / 'runs'}", "--set", "families=ddpm-eps,flow,latent", "--set", "seeds=1",
