@@ -17,7 +17,7 @@ from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe, RecipeError
 from ui import advanced, show
 from ui.create import Create
-from ui.easel import OPEN, Easel, address
+from ui.easel import OPEN, Easel, Given, address
 from ui.form import RANDOM, Form
 from ui.part import Part
 from ui.watch import QUIET, Updates, Watch
@@ -44,7 +44,7 @@ class Edit:
         self._tabs = tabs
         self.watch = Watch(engine, gallery, kept, edits=True, prefix="edit-")
         self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"), prefix="edit-")
-        self.part = Part("edit", without=("picture", "mask"))
+        self.part = Part("edit", without=("picture", "mask", "sketch"))
         with gr.Row(elem_id="edit"):
             with gr.Column(elem_id="edit-write"):
                 self._write()
@@ -116,7 +116,7 @@ class Edit:
         kept, watch = self._kept, self.watch
         watch.generate.click(
             self._start, [self._create.kept, *self._now, *self._easel.given], watch.outputs, preprocess=False,
-            js="(...all) => [...all.slice(0, -2), ...AtelierEdit.given()]", **QUIET,
+            js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
         watch.listen()
         watch.picked.change(self._beside, [watch.picked], [self._compare], **QUIET)
@@ -191,9 +191,9 @@ class Edit:
         return {**shown, **self.part.updates(settings), **self.watch.open(memory, who)}
 
     def _start(self, visitor: dict[str, Any], kept: dict[str, Any], *values: Any) -> Updates:
-        *settings, picture, mask = values
+        *settings, picture, mask, sketch, regions = values
         try:
-            recipe = self.recipe(settings, picture, mask)
+            recipe = self.recipe(settings, Given(picture, mask, sketch, regions))
             job = self._engine.submit(recipe, user=str(visitor.get("visitor", "local")))
         except (RecipeError, PictureError, QueueFull) as error:
             return {self.watch.notice: show.notice(str(error))}
@@ -202,12 +202,13 @@ class Edit:
         names = [*self.form.names, *self.part.names]
         return self.watch.start(job, {**kept, "settings": dict(zip(names, settings, strict=True))})
 
-    def recipe(self, settings: list[Any], picture: object, mask: object) -> Recipe:
-        """What the tab asks for. Raises ``RecipeError``, ``PictureError`` and OSError."""
+    def recipe(self, settings: list[Any], given: Given) -> Recipe:
+        """What the tab asks for. Raises ``RecipeError`` and OSError."""
         many = len(self.form.names)
         recipe = self.form.read(settings[:many])
-        edit = self.part.read(settings[many:]) | self._easel.read(picture, mask)
-        return Recipe.read(recipe.model_dump() | {"edit": edit})
+        edit, regions = self._easel.read(given)
+        made = {"edit": self.part.read(settings[many:]) | edit, "regions": regions}
+        return Recipe.read(recipe.model_dump() | made)
 
     def _open(self, file: str | None) -> Updates:
         """A file was dropped or chosen."""
@@ -252,7 +253,7 @@ class Edit:
         if recipe is None or recipe.edit is None:
             return self._lost()
         edit = recipe.edit
-        updates = self._opened(lambda: self._easel.edit(edit))
+        updates = self._opened(lambda: self._easel.edit(edit, recipe.regions))
         if updates[self._easel.told]:
             updates[self.watch.notice] = self._restored(recipe)
         return {

@@ -18,7 +18,7 @@ from pipelines.recipe import Recipe, RecipeError
 from tests.gallery.test_pictures import header_only_png
 from ui import show
 from ui.create import Create
-from ui.easel import DATA, NO_PICTURE
+from ui.easel import DATA, NO_PICTURE, Given
 from ui.edit import Edit
 
 SIZE = (48, 32)
@@ -57,7 +57,7 @@ def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
     mask = Image.new("L", SIZE)
     mask.paste(255, (0, 0, 20, 20))
     given = settings(tab, prompt="a cat", strength=0.5, feather=3, content="noise", left=16, seed=7)
-    recipe = tab.recipe(given, kept(tab), sent(mask))
+    recipe = tab.recipe(given, Given(kept(tab), sent(mask), "", ""))
     assert recipe.edit is not None and recipe.edit.mask is not None
     assert (recipe.prompt, recipe.seed) == ("a cat", 7)
     edit = recipe.edit
@@ -67,7 +67,7 @@ def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
 
 
 def test_no_mask_is_all_of_the_picture(tab: Edit) -> None:
-    recipe = tab.recipe(settings(tab), kept(tab), "")
+    recipe = tab.recipe(settings(tab), Given(kept(tab), "", "", ""))
     assert recipe.edit is not None and recipe.edit.everywhere
 
 
@@ -88,19 +88,19 @@ def test_a_mask_that_is_none_is_refused(tab: Edit, what: str) -> None:
     mask, said = REFUSED[what]
     before = set(tab._gallery.inputs) | {kept(tab)}
     with pytest.raises(RecipeError, match=said):
-        tab.recipe(settings(tab), kept(tab), mask)
+        tab.recipe(settings(tab), Given(kept(tab), mask, "", ""))
     assert set(tab._gallery.inputs) == before  # and is not kept
 
 
 @pytest.mark.parametrize("picture", ["", None, 7, "0" * 64, "../../../etc/passwd"])
 def test_a_picture_that_is_not_here_is_refused(tab: Edit, picture: object) -> None:
     with pytest.raises(RecipeError, match="^Init picture: got .*; allowed"):
-        tab.recipe(settings(tab), picture, "")
+        tab.recipe(settings(tab), Given(picture, "", "", ""))
 
 
 def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
     with pytest.raises(RecipeError, match="^Edit, Padding: got None; allowed: a whole number from 0 to 512"):
-        tab.recipe(settings(tab, padding=None), kept(tab), "")
+        tab.recipe(settings(tab, padding=None), Given(kept(tab), "", "", ""))
     updates = tab._start({}, {}, *settings(tab), "", "")
     assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}
 
