@@ -130,7 +130,8 @@ def test_an_edit_is_restored_whole(tab: Edit) -> None:
     shown = {box.elem_id: update["value"] for box, update in updates.items()
              if box in (*tab.form.components, *tab.part.components)}  # fmt: skip
     edit_boxes = {
-        f"edit-{name}": value for name, value in over.model_dump(exclude={"picture", "mask"}).items()
+        f"edit-{name}": value
+        for name, value in over.model_dump(exclude={"picture", "mask", "sketch"}).items()
     }
     assert shown.items() >= edit_boxes.items()
     assert {"edit-field-seed": 9, "edit-field-steps": 7, "edit-field-rescale": 0.3}.items() <= shown.items()
@@ -175,3 +176,21 @@ def test_a_file_that_is_no_picture_is_told_apart() -> None:
 
     with pytest.raises(PictureError, match="not a PNG, JPEG or WebP"):
         open_bytes(b"nothing")
+
+
+@pytest.mark.parametrize(("regions", "said"), [
+    ("{}", "^Regions: got "), ("[" * 100_000, "^Regions: got "), ("[1]", "^Regions: got "),
+    ('[{"prompt": "x", "weight": 1, "mask": ""}]', "^Region 1: got one that is not painted"),
+    ('[{"prompt": "x", "weight": 1, "mask": "file:///x"}]', "^Region 1: got 'file:///x'; allowed: a PNG"),
+    ('[{"prompt": 3, "weight": 1, "mask": "MASK"}]', "^Region 1, Region prompt: got 3"),
+    ('[{"prompt": "x", "weight": 9, "mask": "MASK"}]', "^Region 1, Region weight: got 9.0; allowed"),
+    (3, None),
+])  # fmt: skip
+def test_regions_that_are_none_are_refused(tab: Edit, regions: Any, said: str | None) -> None:
+    mask = Image.new("L", SIZE, 255)
+    given = Given(kept(tab), "", "", regions.replace("MASK", sent(mask)) if said else regions)
+    if said is None:
+        assert tab.recipe(settings(tab), given).regions == ()
+        return
+    with pytest.raises(RecipeError, match=said):
+        tab.recipe(settings(tab), given)
