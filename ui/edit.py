@@ -4,7 +4,6 @@ How an edit is drawn is not known here; its settings are those that the recipe d
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,8 +16,9 @@ from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe, RecipeError
 from ui import advanced, show
 from ui.create import Create
-from ui.easel import OPEN, Easel, Given, address
+from ui.easel import OPEN, Easel, Given
 from ui.form import RANDOM, Form
+from ui.history import PICK, History, clicked
 from ui.part import Part
 from ui.watch import QUIET, Updates, Watch
 
@@ -42,6 +42,7 @@ class Edit:
         self._create = create
         self._kept = kept
         self._tabs = tabs
+        self._history = History(gallery, "Click one to go on from it.")
         self.watch = Watch(engine, gallery, kept, edits=True, prefix="edit-")
         self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"), prefix="edit-")
         self.part = Part("edit", without=("picture", "mask", "sketch"))
@@ -77,6 +78,7 @@ class Edit:
             )
             self._to_create = gr.Button("Send to Create", elem_id="edit-to-create", size="sm")
         self._compare = gr.HTML(elem_id="edit-compare")
+        self._tree = gr.HTML(elem_id="edit-history", js_on_load=PICK, apply_default_css=False)
 
     def _settings(self) -> None:
         form, part = self.form, self.part
@@ -119,7 +121,10 @@ class Edit:
             js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
         watch.listen()
-        watch.picked.change(self._beside, [watch.picked], [self._compare], **QUIET)
+        watch.picked.change(self._beside, [watch.picked], [self._compare, self._tree], **QUIET)
+        self._after(
+            self._tree.select(clicked(self._again), None, self.taken, trigger_mode="multiple", **QUIET)
+        )
         opened = self._file.upload(
             self._open, [self._file], [self._file, self._easel.told, watch.notice], **QUIET
         )
@@ -148,7 +153,10 @@ class Edit:
         self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[str], Updates]
     ) -> None:
         """A click elsewhere brings a picture here: ``take`` is given the id of the entry in ``picked``."""
-        change = click(take, [picked], self.taken, **QUIET)
+        self._after(click(take, [picked], self.taken, **QUIET))
+
+    def _after(self, change: Dependency) -> None:
+        """Once the canvas was told what to open: open it, and keep the settings."""
         change.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self._keep_after(change)
 
@@ -282,15 +290,9 @@ class Edit:
             return {self._tabs: gr.update()}
         return {self._tabs: gr.Tabs(selected="create"), **self._create.reuse(entry.recipe)}
 
-    def _beside(self, entry_id: str) -> str:
-        """What was made, and the picture before, under one slider."""
-        entry = self._there(entry_id)
-        edit = entry.recipe.edit if entry is not None and entry.recipe is not None else None
-        if entry is None or edit is None or (before := self._gallery.inputs.file(edit.picture)) is None:
-            return show.NOTHING
-        whole = edit.resize != "keep" or not any(edit.margins)
-        margins = (0, 0, 0, 0) if whole else edit.margins
-        return show.compare(address(before), address(Path(entry.path)), margins, (entry.width, entry.height))
+    def _beside(self, entry_id: str) -> Updates:
+        """What was made, and the picture before, under one slider; and its history."""
+        return {self._compare: self._history.before(entry_id), self._tree: self._history.tree(entry_id)}
 
     def _there(self, entry_id: str) -> Entry | None:
         entry = self._gallery.get(entry_id) if entry_id else None

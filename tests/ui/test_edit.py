@@ -162,8 +162,8 @@ def test_a_picture_of_the_gallery_comes_with_its_words(tab: Edit) -> None:
 def test_before_lies_within_after(tab: Edit) -> None:
     over = Over(picture=kept(tab), left=48, top=8)
     entry = tab._gallery.add(Image.new("RGB", (96, 40)), Recipe(edit=over))
-    assert "left:50.000%;top:20.000%;width:50.000%" in tab._beside(entry.id)
-    assert tab._beside("nothing") == ""
+    assert "left:50.000%;top:20.000%;width:50.000%" in tab._beside(entry.id)[tab._compare]
+    assert set(tab._beside("nothing").values()) == {""}
 
 
 def test_the_details_tell_of_the_edit() -> None:
