@@ -71,8 +71,11 @@ INFLUENCES = {
     )]
     for name, what in (("control", "follow by the ControlNet"), ("reference", "take after by the IP-Adapter"))
 }  # fmt: skip
+REGION = Annotated[list[str] | None, typer.Option(
+    metavar="FILE[:WEIGHT]=PROMPT", help="A prompt for where the picture FILE is white. May be repeated."
+)]  # fmt: skip
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
-FILES = ("picture", "mask")  # fields of an edit that are given as files
+FILES = ("picture", "mask", "sketch")  # fields of an edit that are given as files
 STARTS = {
     "edit": "init",
     "variation": "variation_seed",
@@ -144,8 +147,9 @@ def page_secret(home: Path) -> str:
 
 
 def draw(
-    out: Path, overwrite: bool, control: list[str] | None, reference: list[str] | None, **given: Any
-) -> None:
+    out: Path, overwrite: bool, control: list[str] | None, reference: list[str] | None,
+    region: list[str] | None, **given: Any,
+) -> None:  # fmt: skip
     """Draw without a page. Every option but --out and --overwrite is a setting of the recipe; --init draws
     over a picture, --hires-scale again over the one that was drawn."""
     from rich.console import Console
@@ -155,6 +159,7 @@ def draw(
     given = nested(given, pictures)
     given["controls"] = led("--control", "net", control, pictures)
     given["references"] = led("--reference", "adapter", reference, pictures)
+    given["regions"] = [placed(one, pictures) for one in region or ()]
     good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
     given = good | {name: value for name, value in given.items() if value is not None}
     given.setdefault("seed", random_seed())
@@ -204,6 +209,15 @@ def led(
         pictures[sha256_of(picture)] = picture
         found.append({reader: name, "picture": sha256_of(picture), "weight": weight})
     return found
+
+
+def placed(said: str, pictures: dict[str, Image.Image]) -> dict[str, Any]:
+    """The region that ``FILE[:WEIGHT]=PROMPT`` says, as a recipe has it; its mask comes into ``pictures``."""
+    file, equals, prompt = said.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"got {said[:80]!r}; allowed: FILE[:WEIGHT]=PROMPT.", param_hint="--region")
+    [found] = led("--region", "prompt", [f"mask={file}"], pictures)
+    return {"mask": found["picture"], "prompt": prompt, "weight": found["weight"]}
 
 
 def shipped(kind: str) -> dict[str, Path]:
@@ -289,7 +303,8 @@ def draw_signature() -> inspect.Signature:
             "prompt", keyword, annotation=Annotated[str, typer.Argument(help=prompt.help, show_default=False)]
         ),
         *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
-        *(inspect.Parameter(name, keyword, default=None, annotation=a) for name, a in INFLUENCES.items()),
+        *(inspect.Parameter(name, keyword, default=None, annotation=a)
+          for name, a in (INFLUENCES | {"region": REGION}).items()),
         *(inspect.Parameter(name, keyword, default=None, annotation=_part_option(name, field, spec))
           for name, (_, field, spec) in PARTS.items()),
         inspect.Parameter(

@@ -120,9 +120,10 @@ class Engine:
         draw it (if it is not, the job fails then), ``QueueFull`` if too many jobs are open, and
         ``RuntimeError`` after ``close``.
         """
-        each = tuple(worded(one, self._wildcards) for one in recipe.each())
+        plain = recipe.each()
+        each = tuple(worded(one, self._wildcards) for one in plain)
         if (model := self._shelf.peek(recipe.model)) is not None:
-            for one in each if any(one.words for one in each) else (recipe,):
+            for one in each if each != plain else (recipe,):
                 model.check(one)
         with self._changed:
             if self._closed:

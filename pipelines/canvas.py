@@ -53,31 +53,42 @@ class Frame(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Canvas:
     """``picture`` (H, W, 3 or 4) of bytes; ``mask`` (H, W) in [0, 1] is how much of each pixel is drawn anew,
-    0 in all that must stay; ``new`` (H, W) is true where there was no picture."""
+    0 in all that must stay; ``new`` (H, W) is true where there was no picture; ``sketch`` (H, W, 4) of bytes
+    are colours that drawing begins from."""
 
     picture: np.ndarray
     mask: np.ndarray
     new: np.ndarray
+    sketch: np.ndarray | None = None
 
     @property
     def pixels(self) -> Tensor:
         """(3 or 4, H, W) in [-1, 1]."""
         return torch.from_numpy(self.picture).permute(2, 0, 1) / 127.5 - 1
 
+    def sketched(self, pixels: Tensor, frame: Frame) -> Tensor:
+        """``pixels`` (3, h, w) in [-1, 1], as the model sees them, under the colours of the sketch."""
+        if self.sketch is None:
+            return pixels
+        given = torch.from_numpy(self.sketch).permute(2, 0, 1) / 255
+        cover = given[3:]  # colours times it, or what is transparent would darken the edges when it is scaled
+        over = frame.cut(torch.cat([(2 * given[:3] - 1) * cover, cover]))
+        return (pixels * (1 - over[3:]) + over[:3]).clamp(-1, 1)
+
 
 def canvas_of(edit: Edit, recipe: Recipe, pictures: Pictures) -> Canvas:
     """The canvas of ``edit``. Raises ``RecipeError`` where it cannot be."""
     picture = _found(pictures, edit.picture, "Init picture")
-    painted = None if edit.mask is None else _found(pictures, edit.mask, "Mask")
-    if painted is not None and painted.size != picture.size:
-        got, wanted = ("{} x {}".format(*one.size) for one in (painted, picture))
-        raise RecipeError(f"Mask: got one of {got} pixels; allowed: the {wanted} of its picture.")
+    painted = None if edit.mask is None else _of_size(pictures, edit.mask, "Mask", picture)
+    sketch = (
+        None if edit.sketch is None else _of_size(pictures, edit.sketch, "Sketch", picture).convert("RGBA")
+    )
     left, top, right, bottom = edit.margins
     if edit.resize != "keep" and picture.size != (recipe.width, recipe.height):
-        picture, painted = (
-            _resized(picture, recipe, edit.resize),
-            painted and _resized(painted, recipe, edit.resize),
+        picture, painted, sketch = (
+            one and _resized(one, recipe, edit.resize) for one in (picture, painted, sketch)
         )
+    assert picture is not None
     width, height = picture.width + left + right, picture.height + top + bottom
     if width * height * recipe.count > MAX_PIXELS:
         most = f"at most {MAX_PIXELS} in all pictures together"
@@ -89,11 +100,23 @@ def canvas_of(edit: Edit, recipe: Recipe, pictures: Pictures) -> Canvas:
         if edit.everywhere
         else _shade(painted, picture.size)
     )
-    mask = np.pad(1 - mask if edit.invert and not edit.everywhere else mask, around)
+    mask = 1 - mask if edit.invert and not edit.everywhere else mask
+    if sketch is not None:
+        mask = np.maximum(mask, np.asarray(sketch.getchannel("A"), np.float32) / 255)
+    mask = np.pad(mask, around)
     mask = np.maximum(_shaped(mask, edit), feathered(new.astype(np.float32), edit.feather))
     if not mask.any():
         raise RecipeError("Mask: got one that covers nothing; allowed: one with a place to draw.")
-    return Canvas(_extended(np.asarray(picture), around), mask, new)
+    over = None if sketch is None else np.pad(np.asarray(sketch), (*around, (0, 0)))
+    return Canvas(_extended(np.asarray(picture), around), mask, new, over)
+
+
+def _of_size(pictures: Pictures, name: str, label: str, picture: Image.Image) -> Image.Image:
+    found = _found(pictures, name, label)
+    if found.size != picture.size:
+        got, wanted = ("{} x {}".format(*one.size) for one in (found, picture))
+        raise RecipeError(f"{label}: got one of {got} pixels; allowed: the {wanted} of its picture.")
+    return found
 
 
 def _found(pictures: Pictures, name: str, label: str) -> Image.Image:

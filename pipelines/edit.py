@@ -64,6 +64,12 @@ class Edit(_Part):
         title="Mask",
         description="SHA-256 of the pixels of a mask of the picture's size: white is drawn, black stays.",
     )
+    sketch: Annotated[str, Field(min_length=64, max_length=64)] | None = Field(
+        None,
+        title="Sketch",
+        description="SHA-256 of the pixels of colours laid over the picture: drawing begins from them, and "
+        "what they cover is drawn as if it were masked.",
+    )
     strength: Strength = Field(
         0.75,
         title="Strength",
@@ -112,6 +118,15 @@ class Edit(_Part):
         0, title="Outpaint bottom", description="New picture beyond the border.", json_schema_extra=Pixels
     )
 
+    @field_validator("content")
+    @classmethod
+    def _seen(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("sketch") is not None and value in ("noise", "nothing"):
+            raise ValueError(
+                f"got {value} with a sketch, which would not be seen; allowed with it: original, fill."
+            )
+        return value
+
     @property
     def margins(self) -> tuple[int, int, int, int]:
         """(left, top, right, bottom)."""
@@ -120,7 +135,7 @@ class Edit(_Part):
     @property
     def everywhere(self) -> bool:
         """Whether all of the picture is drawn anew."""
-        return self.mask is None and not any(self.margins)
+        return self.mask is None and self.sketch is None and not any(self.margins)
 
 
 class Variation(_Part):

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,8 +16,11 @@ from pipelines.canvas import Canvas, Frame, canvas_of, filled, frame_of
 from pipelines.composite import composite
 from pipelines.edit import Edit, steps_run
 from pipelines.hints import sized
+from pipelines.influences import numbered
 from pipelines.materials import Materials
 from pipelines.recipe import Recipe
+from pipelines.region import Region
+from pipelines.regions import shade
 from pipelines.requests import Decode, EncodeImage, Pipeline, Request
 from pipelines.text_to_image import check_drawing, latents_of
 from schedulers import first_noise
@@ -30,7 +34,7 @@ def check_edit(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -
     frame = frame_of(canvas, recipe, edit, parts.size_multiple)
     if run := steps_run(edit.strength, recipe.steps):
         recipe = part_of(recipe, run, parts, frame.width, frame.height)
-        check_drawing(*framed(recipe, materials, canvas, frame, parts))
+        check_drawing(*framed(recipe, edit, materials, canvas, frame, parts))
 
 
 def edited(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> Pipeline:
@@ -42,7 +46,7 @@ def edited(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> Pi
     frame = frame_of(canvas, recipe, edit, parts.size_multiple)
     recipe = part_of(recipe, run, parts, frame.width, frame.height)
     begin = yield from begun(recipe, edit, parts, canvas, frame)
-    latents = yield from latents_of(*framed(recipe, materials, canvas, frame, parts), begin)
+    latents = yield from latents_of(*framed(recipe, edit, materials, canvas, frame, parts), begin)
     drawn = yield Decode(latents)
     return composite(drawn, canvas, frame, edit.feather, edit.soft)
 
@@ -55,9 +59,10 @@ def part_of(recipe: Recipe, run: int, parts: Parts, width: int, height: int) -> 
 
 
 def framed(
-    recipe: Recipe, materials: Materials, canvas: Canvas, frame: Frame, parts: Parts
+    recipe: Recipe, edit: Edit, materials: Materials, canvas: Canvas, frame: Frame, parts: Parts
 ) -> tuple[Recipe, Parts, Materials]:
-    """With the pictures that its ControlNets follow laid over the canvas, and cut as the model sees it."""
+    """With its ControlNets' pictures and its regions' masks laid over the canvas, and cut as the model sees
+    it. Regions that it does not see go. Raises ``RecipeError``."""
     height, width = canvas.mask.shape
     cut: dict[str, Image.Image] = {}
     controls = list(recipe.controls)
@@ -66,9 +71,40 @@ def framed(
             whole = sized(materials.pictures[control.picture], width, height, control.resize)
             cut[f"{k}"] = whole.crop(frame[:4])
             controls[k] = control.model_copy(update={"picture": f"{k}", "resize": "stretch"})
+    regions = _framed_regions(recipe, edit, materials, canvas, frame, cut)
     if cut:
-        materials = replace(materials, pictures=cut)
-    return recipe.model_copy(update={"controls": tuple(controls)}), parts, materials
+        kept = {one.picture for one in recipe.references if one.picture in materials.pictures}
+        materials = replace(materials, pictures=cut | {name: materials.pictures[name] for name in kept})
+    return recipe.model_copy(update={"controls": tuple(controls), "regions": regions}), parts, materials
+
+
+def _framed_regions(
+    recipe: Recipe,
+    edit: Edit,
+    materials: Materials,
+    canvas: Canvas,
+    frame: Frame,
+    cut: dict[str, Image.Image],
+) -> tuple[Region, ...]:
+    """Their masks, which are of the picture, go on into its margins; they come into ``cut``."""
+    inside = np.argwhere(~canvas.new)
+    (top, left), (bottom, right) = inside.min(0), inside.max(0) + 1
+    height, width = canvas.mask.shape
+    around = ((top, height - bottom), (left, width - right))
+    found = []
+    for number, region in enumerate(recipe.regions, 1):
+        with numbered("regions", number):
+            size = (int(right - left), int(bottom - top))
+            mask = shade(
+                region, materials.pictures, size, "stretch" if edit.resize == "keep" else edit.resize
+            )
+        whole = np.pad(mask, around, mode="edge")
+        seen = frame.cut(torch.from_numpy(whole)[None])[0].clamp(0, 1)
+        if bool((seen > 0).any()):
+            name = f"region {number}"
+            cut[name] = Image.fromarray((seen.numpy() * 255).round().astype(np.uint8))
+            found.append(region.model_copy(update={"mask": name}))
+    return tuple(found)
 
 
 def begun(
@@ -80,6 +116,7 @@ def begun(
     empty = mask if edit.content == "fill" else frame.cut(torch.from_numpy(canvas.new).float()[None])
     if not edit.everywhere and bool((empty > 0).any()):
         pixels = torch.from_numpy(filled(pixels.numpy(), empty[0].numpy()))
+    pixels = canvas.sketched(pixels, frame)
     shown = [pixels]
     if parts.inpainting:  # 0 is the grey that the model was trained to see where it may draw
         shown.append(pixels * (mask < 0.5))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from pipelines.influence import Influence
 from pipelines.materials import Pictures
-from pipelines.recipe import INFLUENCES, RecipeError
+from pipelines.recipe import LISTS, RecipeError
 
 AWAY = ("unconditional", "empty")  # texts that a drawing is guided away from
 
@@ -41,4 +41,4 @@ def numbered(field: str, number: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise RecipeError(f"{INFLUENCES[field][0]} {number}: {error}") from None
+        raise RecipeError(f"{LISTS[field][0]} {number}: {error}") from None

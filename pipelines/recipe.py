@@ -30,6 +30,8 @@ from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Tiles, Variation, step
 from pipelines.influence import Influence
 from pipelines.prompt import cut, parts, without_asides
 from pipelines.reference import Reference
+from pipelines.region import MOST as MOST_REGIONS
+from pipelines.region import Region
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -63,6 +65,7 @@ NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form i
     "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
     "controls": "a list of at most 4 ControlNets, each with its picture",
     "references": "a list of at most 4 reference pictures, each with its IP-Adapter",
+    "regions": f"a list of at most {MOST_REGIONS} regions, each with its mask and prompt",
     "edit": "a picture to draw over and what goes with it, or none",
     "variation": "a variation seed and its strength, or none",
     "hires": "a scale and what goes with it, or none",
@@ -72,6 +75,7 @@ INFLUENCES: dict[str, tuple[str, type[Influence]]] = {  # field -> what one of i
     "controls": ("ControlNet", Control),
     "references": ("Reference", Reference),
 }
+LISTS: dict[str, tuple[str, type[BaseModel]]] = {**INFLUENCES, "regions": ("Region", Region)}
 NESTED: dict[str, type[BaseModel]] = {
     "edit": Edit,
     "variation": Variation,
@@ -226,6 +230,10 @@ class Recipe(BaseModel):
         (),
         title="Reference pictures",
         description="Pictures that the drawing takes after, each by an IP-Adapter.",
+    )
+
+    regions: Annotated[tuple[Region, ...], Field(max_length=MOST_REGIONS), BeforeValidator(_frozen)] = Field(
+        (), title="Regions", description="Parts of the picture with prompts of their own."
     )
 
     seamless: str = Field(
@@ -423,7 +431,11 @@ class Recipe(BaseModel):
 
     def branches(self) -> int:
         """How many answers of the network each ask takes: for the prompt alone, or for more texts besides."""
-        prompts = len(cut(without_asides(self.words[0] if self.words else self.prompt)))
+        said = [
+            self.words[0] if self.words else self.prompt,
+            *(one.words or one.prompt for one in self.regions),
+        ]
+        prompts = sum(len(cut(without_asides(text))) for text in said)
         asked = GUIDANCE[self.guidance_rule].asks(self.strength())
         return sum(prompts if branch.text == PROMPT.text else 1 for branch in asked)
 
@@ -448,8 +460,8 @@ def fields() -> list[FieldSpec]:
 
 
 def influence_fields(field: str) -> list[FieldSpec]:
-    """Every field of one of the list that ``field`` of the recipe is, "controls" or "references"."""
-    of = INFLUENCES[field][1]
+    """Every field of one of the list ``field`` of the recipe: "controls", "references" or "regions"."""
+    of = LISTS[field][1]
     return [_spec(name, of) for name in of.model_fields]
 
 
@@ -473,8 +485,8 @@ def _sentence(error: ErrorDetails) -> str:
     """One sentence for a person: the field's label, what was got, what is allowed."""
     name = str(error["loc"][0]) if error["loc"] else ""
     ours = error["type"] == "value_error"  # it says what was got and what is allowed
-    if name in INFLUENCES and len(error["loc"]) > 2:
-        noun, of = INFLUENCES[name]
+    if name in LISTS and len(error["loc"]) > 2:
+        noun, of = LISTS[name]
         return _inside(error, ours, f"{noun} {int(error['loc'][1]) + 1}", str(error["loc"][2]), of)
     if name in NESTED and len(error["loc"]) > 1:
         title = str(Recipe.model_fields[name].title)

@@ -1,7 +1,8 @@
 """The story of a picture from text: encode, sample, decode. Asks for everything, runs nothing."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor
@@ -10,13 +11,15 @@ from adapters import Hints, Likenesses, Uses
 from models import Context, Parts
 from pipelines.begin import FROM_NOISE, Begin, noise_of, salted
 from pipelines.hints import Followed, followed, hints_at
+from pipelines.influences import AWAY
 from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.references import Taken, likenesses_at, taken, wanted
+from pipelines.regions import Place, places_of
 from pipelines.requests import Decode, Denoise, Pipeline, Request, Step
 from pipelines.side_by_side import Drawing, side_by_side
 from pipelines.staged import Staged, Steps, staged
-from pipelines.texts import Texts, check_texts, texts_of, uses_of, worded, words_of
+from pipelines.texts import Texts, check_texts, heard_in, texts_of, uses_of, worded, words_of
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -28,6 +31,7 @@ from schedulers import (
 from schedulers.ask import Guiding, Sampling
 from schedulers.guidance import Guide
 from schedulers.guidance.compose import composed
+from schedulers.guidance.regional import Area, regional, text_anywhere, text_in
 
 NOTHING = Materials()
 
@@ -51,6 +55,7 @@ def check_drawing(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) 
     check_texts(recipe, parts, materials)
     followed(recipe, parts, materials)
     wanted(recipe, materials)
+    places_of(recipe, parts, materials)
     if parts.weak is None and any(b.network == "weak" for b in rule.asks(recipe.strength())):
         others = ", ".join(name for name in GUIDANCE if name != rule.name)
         told = f"got {rule.name}, and model {parts.name!r} has no weaker companion; allowed: {others}."
@@ -80,9 +85,10 @@ def latents_of(
     shape = (parts.latent_channels, recipe.height // parts.scale_factor, recipe.width // parts.scale_factor)
     levels = recipe.path(parts.table)
     rule = GUIDANCE[recipe.guidance_rule]
-    texts = [texts_of(each) for each in images]
+    places = places_of(recipe, parts, materials)
+    texts = [tuple(texts_of(heard_in(one, its.number)) for its in places) for one in map(worded, images)]
     windows: dict[Texts, tuple[Window, ...]] = {}
-    for one in dict.fromkeys(texts):
+    for one in dict.fromkeys(one for each in texts for one in each):
         windows[one] = yield from _windows(one, materials)
     given = Given(followed(recipe, parts, materials), (yield from taken(wanted(recipe, materials))))
     x = begin.at(levels[0], noise_of(images, shape, begin.salt).to(parts.device))
@@ -95,12 +101,10 @@ def latents_of(
         done = _by_level(levels) if sampler.alone else _by_count(sampler, levels)
         steps = Steps(sampler, levels)
         sampling = begin.around(sampler(x[rows], levels, noise), steps)
-        told = texts[rows][0]
-        return _sample(
-            sampling, lambda ask: composed(single(ask), told.weights), windows[told], given, steps, done
-        )
+        heard = Heard(places, texts[rows][0], [windows[one] for one in texts[rows][0]])
+        return _sample(sampling, lambda ask: heard.guided(single(ask)), heard, given, steps, done)
 
-    if sampler.alone or len(windows) > 1:
+    if sampler.alone or len(set(texts)) > 1:
         each = [drawing(slice(k, k + 1)) for k in range(len(seeds))]
         return (yield from begin.beside(side_by_side(each)))
     return (yield from begin.beside(drawing(slice(None))))
@@ -118,12 +122,62 @@ class Given(NamedTuple):
         return hints_at(self.hints, *where), likenesses_at(self.references, *where)
 
 
+class Spoken(NamedTuple):
+    """A text of the guidance as it is asked now: its context of one row, and the LoRAs under it."""
+
+    context: Context
+    loras: Uses
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The texts of one drawing, and their windows, in each of its ``places``."""
+
+    places: Sequence[Place]
+    texts: Sequence[Texts]
+    windows: "Sequence[tuple[Window, ...]]"
+
+    def guided(self, guiding: Guiding) -> Guiding:
+        """``guiding``, asked in every place under the prompts that are joined there."""
+        guiding = regional(guiding, self._areas)
+        for place, texts in enumerate(self.texts):
+            guiding = composed(guiding, texts.weights, place)
+        return guiding
+
+    @cached_property
+    def _areas(self) -> list[Area]:
+        """What a place says differently has a name of its own. Texts that are guided away from are the same
+        everywhere but where other LoRAs act, or longer prompts made their rows longer."""
+        areas = [Area(self.places[0].share)]
+        first = self.windows[0]
+        for place, windows in enumerate(self.windows[1:], 1):
+            same = [(its.last, its.loras) for its in windows] == [(its.last, its.loras) for its in first]
+            same = same and _rows(windows) == _rows(first)
+            own = [text for text in windows[0].contexts if not (same and text in AWAY)]
+            areas.append(Area(self.places[place].share, {text: text_in(text, place) for text in own}))
+        return areas
+
+    def at(self, steps: Steps, asked: int, level: Level) -> dict[str, Spoken]:
+        """By name, those of an ask at ``level`` after ``asked`` others."""
+        found: dict[str, Spoken] = {}
+        for place, windows in enumerate(self.windows):
+            window = next(its for its in windows if not steps.over(its.last, asked, level))
+            for text, its in window.contexts.items():
+                found[text_in(text, place)] = Spoken(its.at(steps, asked, level), window.loras)
+        return found
+
+
 class Window(NamedTuple):
     """Steps that are drawn with the same LoRAs, and what their texts say with them."""
 
     last: int  # step, from 1
     loras: Uses
     contexts: Mapping[str, Staged]  # by branch
+
+
+def _rows(windows: Sequence[Window]) -> int:
+    """How long the rows of their contexts are."""
+    return next(iter(windows[0].contexts.values())).rows[0].hidden.shape[1]
 
 
 def _windows(texts: Texts, materials: Materials) -> Generator[Request, Any, tuple[Window, ...]]:
@@ -161,7 +215,7 @@ def _by_level(levels: Sequence[Level]) -> Done:
 def _sample(
     sampling: Sampling,
     guide: Guide,
-    windows: Sequence[Window],
+    heard: Heard,
     given: Given,
     steps: Steps,
     done: Done,
@@ -177,9 +231,8 @@ def _sample(
             ask = sampling.send(x0)  # type: ignore[arg-type]  # a generator is started by sending None
         except StopIteration as end:
             return end.value
-        window = next(its for its in windows if not steps.over(its.last, asked, ask.level))
-        now = {branch: its.at(steps, asked, ask.level) for branch, its in window.contexts.items()}
-        x0 = yield from _guide(guide(ask), now, window.loras, partial(given.at, steps, asked, ask.level))
+        now = heard.at(steps, asked, ask.level)
+        x0 = yield from _guide(guide(ask), now, partial(given.at, steps, asked, ask.level))
         asked += 1
         count, of = done(asked, ask.level)
         if count > told:
@@ -189,11 +242,10 @@ def _sample(
 
 def _guide(
     guiding: Guiding,
-    contexts: Mapping[str, Context],
-    loras: Uses,
+    spoken: Mapping[str, Spoken],
     given: Callable[[str], tuple[Hints, Likenesses]],
 ) -> Generator[Request, Any, Tensor]:
-    """Ask for the branches a rule wants, each under its context of one row; returns the guided x0."""
+    """Ask for the branches a rule wants, each under its own text; returns the guided x0."""
     answers: tuple[Tensor, ...] | None = None
     while True:
         try:
@@ -204,10 +256,10 @@ def _guide(
             Denoise(
                 e.x,
                 e.level,
-                contexts[e.branch.text].expand(len(e.x)),
+                spoken[e.branch.text].context.expand(len(e.x)),
                 e.branch.network,
-                loras,
-                *given(e.branch.text),
+                spoken[e.branch.text].loras,
+                *given(text_anywhere(e.branch.text)),
             )
             for e in branches
         )

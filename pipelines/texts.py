@@ -1,11 +1,12 @@
 """What a picture is drawn from, step by step: a recipe's texts as they are encoded. Runs nothing."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from adapters import Embedding, Lora, Use, Uses, Words, taught
 from models import Parts
+from pipelines.influences import numbered
 from pipelines.materials import Find, Materials
 from pipelines.prompt import Lora as LoraName
 from pipelines.prompt import (
@@ -22,6 +23,7 @@ from pipelines.prompt import (
     without_comments,
 )
 from pipelines.recipe import Recipe, RecipeError
+from pipelines.region import Region
 from pipelines.requests import EncodeText
 from schedulers import GUIDANCE
 from schedulers.guidance.compose import text_of
@@ -48,9 +50,12 @@ class Texts:
 def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
     """A recipe of one picture with the choices of its seed made, and lines of ``wildcards`` filled in.
 
-    The choices stand in ``words``; where there is nothing to choose, or they were made before, it is the
-    recipe itself. Raises ``RecipeError``.
+    The choices stand in ``words``, its own and those of its regions; where there is nothing to choose, or
+    they were made before, it is the recipe itself. Raises ``RecipeError``.
     """
+    regions = tuple(_region_worded(recipe, number, wildcards) for number in range(1, len(recipe.regions) + 1))
+    if regions != recipe.regions:
+        recipe = recipe.model_copy(update={"regions": regions})
     if recipe.words is not None:
         return recipe
     words: list[str] = []
@@ -61,6 +66,28 @@ def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
     if words == [text for _, text in typed]:
         return recipe
     return recipe.model_copy(update={"words": (words[0], words[1])})
+
+
+def _region_worded(recipe: Recipe, number: int, wildcards: Wildcards | None) -> Region:
+    region = recipe.regions[number - 1]
+    if region.words is not None:
+        return region
+    with numbered("regions", number):
+        typed = without_comments(region.prompt)
+        words = expanded(typed, by_seed(recipe.seed, f"Region {number}"), wildcards or {})
+    return region if words == typed else region.model_copy(update={"words": words})
+
+
+def heard_in(recipe: Recipe, place: int) -> Recipe:
+    """``recipe`` (of one picture, ``worded``) with what is to be drawn in region ``place`` as its prompt; in
+    place 0 it is its own."""
+    if place == 0:
+        return recipe
+    region = recipe.regions[place - 1]
+    negative = recipe.words[1] if recipe.words else recipe.negative
+    said = region.words if region.words is not None else region.prompt
+    words = (said, negative) if recipe.words or region.words is not None else None
+    return recipe.model_copy(update={"prompt": region.prompt, "words": words, "regions": ()})
 
 
 def texts_of(recipe: Recipe) -> Texts:
@@ -117,13 +144,15 @@ def check_texts(recipe: Recipe, model: Parts, materials: Materials) -> None:
         raise RecipeError(
             f"Clip skip: got {recipe.clip_skip}; allowed with this model: from 1 to {model.text_layers}."
         )
-    for one in {one.words: one for one in map(worded, recipe.each())}.values():
+    for one in {(one.words, one.regions): one for one in map(worded, recipe.each())}.values():
         with named(NEGATIVE):
             if loras((one.words or (one.prompt, one.negative))[1]):
                 raise ValueError("got a LoRA; allowed: LoRAs in the prompt, a negative weight takes away.")
-        texts = texts_of(one)
-        uses_of(texts, materials.lora)
-        _check_length(texts, taught(model, words_of(texts, materials)))
+        for place in range(len(one.regions) + 1):
+            with numbered("regions", place) if place else nullcontext():
+                texts = texts_of(heard_in(one, place))
+                uses_of(texts, materials.lora)
+                _check_length(texts, taught(model, words_of(texts, materials)))
 
 
 def _check_length(texts: Texts, model: Parts) -> None:

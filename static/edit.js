@@ -1,36 +1,40 @@
 // The canvas of the Edit tab: shows a picture and its mask, and turns pointers and keys into strokes.
 // Its state outlives the elements it is shown in, as a tab switch may make them anew. Knows no jobs or settings.
 window.AtelierEdit = (() => {
-  const Mask = window.AtelierMask, view = new window.AtelierView();
+  const Mask = window.AtelierMask, Layers = window.AtelierLayers, view = new window.AtelierView();
   const MOST_BYTES = 20e6; // of a mask's file
   const state = {
     picture: null, // {name, url, width, height}
-    mask: null,
+    layers: null,
     tool: "brush",
     space: false, // is held
     opened: 0,
   };
   const touches = new Map(); // fingers on the view
-  let root, box, gesture, dirty, keeping;
+  let root, box, gesture, dirty, keeping, chooser;
+  const layer = () => state.layers?.active; // what is painted
   const part = (name) => root.querySelector(`[data-do=${name}]`);
   const say = (text) => { if (root) root.querySelector(".said").textContent = text; };
 
   // A picture comes
 
-  async function open(picture, { mask, keepMask, kept } = {}) {
+  async function open(picture, { mask, sketch, regions = [], keepMask, kept } = {}) {
     const turn = ++state.opened;
-    const same = keepMask && state.mask?.width === picture.width && state.mask.height === picture.height;
-    const next = same ? state.mask : new Mask(picture.width, picture.height);
+    const same = keepMask && state.layers?.width === picture.width && state.layers.height === picture.height;
+    const next = same ? state.layers : new Layers(picture.width, picture.height);
     try {
       await loaded(picture.url);
       if (kept) await next.restore(kept);
-      if (mask) next.take(await loaded(mask));
+      if (mask) next.mask.take(await loaded(mask));
+      if (sketch) next.sketched().take(await loaded(sketch));
+      for (const { url, ...words } of regions) next.add(words).mask.take(await loaded(url));
     } catch {
       if (turn === state.opened) say("The picture is no longer there. Open it again, or another one.");
       return;
     }
     if (turn !== state.opened) return; // another one was opened since
-    Object.assign(state, { picture, mask: next });
+    if (same && next.sketch?.covered()) next.sketch.clear(); // it was drawn
+    Object.assign(state, { picture, layers: next });
     Object.assign(view, { fitted: true, tip: null });
     if (!kept && !same) view.size = Math.max(4, Math.round(Math.min(picture.width, picture.height) / 8));
     show();
@@ -56,7 +60,7 @@ window.AtelierEdit = (() => {
     while (dirty) {
       dirty = false;
       try {
-        await Mask.keep({ picture: state.picture, mask: await state.mask.blob() });
+        await Mask.keep({ picture: state.picture, ...(await state.layers.blobs()) });
       } catch {
         say("This browser does not let the mask be kept: a reload would lose it.");
       }
@@ -64,26 +68,31 @@ window.AtelierEdit = (() => {
   }
 
   function tell(what = "") {
-    if (!root || !state.mask) return;
-    const share = 100 * state.mask.covered();
-    const masked = share === 0 ? "Nothing is masked: all of the picture is drawn over."
-      : `${share < 1 ? "Less than 1" : Math.round(share)} % of the picture is masked.`;
-    say(`${what} ${state.picture.width} × ${state.picture.height}. ${masked}`.trim());
-    part("undo").disabled = !state.mask.done.length;
-    part("redo").disabled = !state.mask.undone.length;
+    if (!root || !state.layers) return;
+    chooser.show(state.layers);
+    const { layers, picture } = state;
+    const share = 100 * layer().covered();
+    const percent = share > 0 && share < 1 ? "less than 1" : Math.round(share);
+    const masked = layer() !== layers.mask ? `${layers.name()}: ${percent} % of the picture.`
+      : share === 0 ? "Nothing is masked: all of the picture is drawn over."
+      : `${share < 1 ? "Less than 1" : percent} % of the picture is masked.`;
+    say(`${what} ${picture.width} × ${picture.height}. ${masked}`.trim());
+    part("undo").disabled = !layer().done.length;
+    part("redo").disabled = !layer().undone.length;
+    part("invert").disabled = layer() === layers.sketch;
   }
 
   async function load(file) { // a mask
     const refuse = (got, allowed) => say(`Mask: got ${got}; allowed: ${allowed}.`);
-    if (!state.mask) return refuse("one without a picture", "one for the picture that is open");
+    if (!state.layers) return refuse("one without a picture", "one for the picture that is open");
     if (file.size > MOST_BYTES) return refuse(`${Math.round(file.size / 1e6)} MB`, "at most 20 MB");
     const found = await createImageBitmap(file).catch(() => null);
-    const { width, height } = state.mask;
+    const { width, height } = state.layers;
     if (!found) return refuse("a file that is no picture", "PNG, JPEG or WebP");
     if (found.width !== width || found.height !== height)
       return refuse(`${found.width} x ${found.height} pixels`, `the ${width} x ${height} of its picture`);
-    state.mask.take(found);
-    changed("The mask was loaded.");
+    layer().take(found);
+    changed(`${state.layers.name()}: loaded.`);
   }
 
   const actions = {
@@ -93,10 +102,10 @@ window.AtelierEdit = (() => {
     eraser: () => hold("eraser"),
     smaller: () => sized(Math.min(view.size - 1, Math.round(view.size / 1.2))),
     larger: () => sized(Math.max(view.size + 1, Math.round(view.size * 1.2))),
-    undo: () => { if (state.mask?.undo()) changed("Undone."); },
-    redo: () => { if (state.mask?.redo()) changed("Done again."); },
-    invert: () => { if (state.mask) { state.mask.invert(); changed("Inverted."); } },
-    clear: () => { if (state.mask) { state.mask.clear(); changed("Cleared."); } },
+    undo: () => { if (layer()?.undo()) changed("Undone."); },
+    redo: () => { if (layer()?.redo()) changed("Done again."); },
+    invert: () => { if (state.layers && layer() !== state.layers.sketch) { layer().invert(); changed("Inverted."); } },
+    clear: () => { if (state.layers) { layer().clear(); changed("Cleared."); } },
     in: () => view.zoomed(1.25),
     out: () => view.zoomed(0.8),
     fit: () => view.fit(),
@@ -105,7 +114,7 @@ window.AtelierEdit = (() => {
   function hold(tool) {
     state.tool = tool;
     for (const name of ["brush", "eraser"]) part(name).setAttribute("aria-pressed", String(name === tool));
-    say(tool === "brush" ? "Brush: paints the mask." : "Eraser: takes the mask away.");
+    say(tool === "brush" ? "Brush: paints." : "Eraser: takes away what is painted.");
   }
 
   function sized(size) {
@@ -117,44 +126,56 @@ window.AtelierEdit = (() => {
 
   function show() {
     if (!root || !state.picture) return;
-    const { picture, mask } = state, image = box.querySelector("img");
+    const { picture, layers } = state, image = box.querySelector("img");
     box.classList.remove("empty");
     box.querySelector(".sheet").hidden = false;
     if (image.getAttribute("src") !== picture.url) image.src = picture.url;
-    box.querySelector("canvas")?.remove();
-    image.after(mask.canvas);
+    stack();
     part("size").max = Math.max(16, Math.round(Math.max(picture.width, picture.height) / 2));
     view.show(picture.width, picture.height);
     sized(view.size);
     tell();
   }
 
+  function stack() { // the layers over the picture; the one that is painted is on top
+    const image = box.querySelector(".sheet img");
+    box.querySelectorAll(".sheet canvas").forEach((canvas) => canvas.remove());
+    const others = state.layers.all.filter((one) => one !== layer());
+    for (const one of [...others, layer()]) image.parentNode.append(one.canvas);
+    for (const one of state.layers.all) one.canvas.classList.toggle("active", one === layer());
+  }
+
+  function chosen(what, keeps) { // another layer, or other words of a region
+    stack();
+    if (keeps) changed(what); else tell(what);
+  }
+
   // Pointers: one draws (or pans, with space or the middle button), two fingers zoom and pan
 
   function down(event) {
-    if (!state.mask) return actions.open();
+    if (!state.layers) return actions.open();
     box.focus({ preventScroll: true });
     box.setPointerCapture(event.pointerId);
     if (event.pointerType === "touch") touches.set(event.pointerId, view.within(event));
     if (touches.size === 2) {
-      if (gesture === "stroke") state.mask.cancel();
+      if (gesture === "stroke") layer().cancel();
       gesture = "pinch";
     } else if (touches.size < 2 && !gesture) {
       if (event.button === 1 || state.space) gesture = "pan";
       else if (event.button === 0 || event.button === 5) { // 5 is the eraser of a pen
         gesture = "stroke";
-        state.mask.begin(...view.onPicture(event), view.size, state.tool === "eraser" || event.button === 5);
+        layer().begin(...view.onPicture(event), view.size, state.tool === "eraser" || event.button === 5);
       }
     }
     event.preventDefault();
   }
 
   function move(event) {
-    if (!state.mask) return;
+    if (!state.layers) return;
     view.tip = view.onPicture(event);
     if (gesture === "stroke") {
       const all = event.getCoalescedEvents?.() ?? [];
-      for (const one of all.length ? all : [event]) state.mask.to(...view.onPicture(one));
+      for (const one of all.length ? all : [event]) layer().to(...view.onPicture(one));
     } else if (gesture === "pan") {
       view.moved(event.movementX, event.movementY);
     } else if (gesture === "pinch" && touches.has(event.pointerId)) {
@@ -175,7 +196,7 @@ window.AtelierEdit = (() => {
   function up(event) {
     touches.delete(event.pointerId);
     if (gesture === "stroke") {
-      state.mask.end();
+      layer().end();
       changed();
     }
     if (gesture !== "pinch" || touches.size === 0) gesture = null; // the last finger of two draws nothing
@@ -186,7 +207,7 @@ window.AtelierEdit = (() => {
   // Keys: those of the tools while nothing is typed, those of the brush while the view has the focus
 
   const typing = (target) => target instanceof Element && target.closest(
-    "input:not([type=range], [type=checkbox], [type=file]), textarea, select, [contenteditable=true], [role=combobox], [role=listbox]");
+    "input:not([type=range], [type=checkbox], [type=file], [type=color]), textarea, select, [contenteditable=true], [role=combobox], [role=listbox]");
   const LETTERS = { b: "brush", e: "eraser", x: "invert", "[": "smaller", "]": "larger" };
   const IN_VIEW = { "+": "in", "=": "in", "-": "out", 0: "fit" };
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -208,7 +229,7 @@ window.AtelierEdit = (() => {
   }
 
   function step(pressed, paints) {
-    if (!state.mask) return pressed === "Enter" ? actions.open() : undefined;
+    if (!state.layers) return pressed === "Enter" ? actions.open() : undefined;
     const [dx, dy] = ARROWS[pressed] ?? [0, 0];
     if (state.space) return view.moved(-40 * dx, -40 * dy);
     const from = view.tip ?? [state.picture.width / 2, state.picture.height / 2];
@@ -216,9 +237,9 @@ window.AtelierEdit = (() => {
     const limit = [state.picture.width, state.picture.height];
     view.tip = [dx, dy].map((d, k) => Math.max(0, Math.min(limit[k], from[k] + d * far)));
     if (paints || pressed === "Enter") {
-      state.mask.begin(...from, view.size, state.tool === "eraser");
-      state.mask.to(...view.tip);
-      state.mask.end();
+      layer().begin(...from, view.size, state.tool === "eraser");
+      layer().to(...view.tip);
+      layer().end();
       changed(`Painted at ${view.tip.map(Math.round).join(", ")}.`);
     } else say(`Brush at ${view.tip.map(Math.round).join(", ")}.`);
     view.aim();
@@ -238,6 +259,7 @@ window.AtelierEdit = (() => {
     box = root.querySelector(".view");
     view.onplace = () => { part("fit").textContent = `${Math.round(100 * view.zoom)} %`; };
     view.mount(box);
+    chooser = new Layers.Chooser(root, chosen);
     root.addEventListener("click", (event) => actions[event.target.closest("button[data-do]")?.dataset.do]?.());
     part("size").addEventListener("input", (event) => sized(Number(event.target.value)));
     root.querySelector(".mask-file").addEventListener("change", (event) => {
@@ -248,7 +270,7 @@ window.AtelierEdit = (() => {
       box.addEventListener(name, listener);
     box.addEventListener("pointerleave", () => { view.tip = null; view.aim(); });
     box.addEventListener("wheel", (event) => {
-      if (!state.mask) return;
+      if (!state.layers) return;
       event.preventDefault();
       view.zoomed(Math.exp(-event.deltaY / (event.ctrlKey ? 100 : 500)), ...view.within(event));
     }, { passive: false });
@@ -260,7 +282,7 @@ window.AtelierEdit = (() => {
   });
 
   Mask.kept().then((kept) => {
-    if (kept && !state.opened) return open(kept.picture, { kept: kept.mask });
+    if (kept && !state.opened) return open(kept.picture, { kept });
   }).catch(() => {}); // a browser that keeps nothing says so when there is something to keep
 
   return {
@@ -270,6 +292,6 @@ window.AtelierEdit = (() => {
       view.margins = sides.map((side) => Math.max(0, Math.round(side) || 0));
       view.place();
     },
-    given: () => state.mask ? [state.picture.name, state.mask.covered() ? state.mask.png() : ""] : ["", ""],
+    given: () => state.layers ? [state.picture.name, ...state.layers.given()] : ["", "", "", ""],
   };
 })();

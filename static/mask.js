@@ -1,17 +1,25 @@
-// The mask over a picture: what is painted, what can be undone, what outlives a reload. Knows no pointers or keys.
+// The mask over a picture: what is painted, what can be undone, what outlives a reload; and a sketch, which is as
+// a mask in several colours. Knows no pointers or keys.
 window.AtelierMask = (() => {
   const TINT = [255, 38, 92];
   const MOST_UNDO = 128 * 2 ** 20; // bytes of what can be undone
 
   const blank = (width, height) => Object.assign(document.createElement("canvas"), { width, height });
 
+  let spare = null; // a layer as a stroke began: one for all, as one is painted at a time
+  const before = (width, height) => {
+    if (spare?.canvas.width !== width || spare.canvas.height !== height)
+      spare = blank(width, height).getContext("2d", { willReadFrequently: true });
+    return spare;
+  };
+
   class Mask {
-    constructor(width, height) {
+    constructor(width, height, tint = TINT) {
       this.width = width;
       this.height = height;
+      this.tint = tint;
       this.canvas = blank(width, height); // the tint, its alpha the mask
       this.ink = this.canvas.getContext("2d", { willReadFrequently: true });
-      this.before = blank(width, height).getContext("2d", { willReadFrequently: true }); // as a stroke began
       this.done = [];
       this.undone = [];
       this.stroke = null;
@@ -28,7 +36,7 @@ window.AtelierMask = (() => {
     to(x, y) {
       const stroke = this.stroke;
       this.ink.globalCompositeOperation = stroke.erases ? "destination-out" : "source-over";
-      this.ink.strokeStyle = this.ink.fillStyle = `rgb(${TINT})`;
+      this.ink.strokeStyle = this.ink.fillStyle = `rgb(${this.tint})`;
       this.ink.lineCap = this.ink.lineJoin = "round";
       this.ink.lineWidth = stroke.size;
       this.ink.beginPath();
@@ -62,7 +70,7 @@ window.AtelierMask = (() => {
     cancel() {
       this.stroke = null;
       this.ink.clearRect(0, 0, this.width, this.height);
-      this.ink.drawImage(this.before.canvas, 0, 0);
+      this.ink.drawImage(before(this.width, this.height).canvas, 0, 0);
     }
 
     // All of it at once
@@ -74,7 +82,7 @@ window.AtelierMask = (() => {
     invert() {
       this.whole(() => {
         this.ink.globalCompositeOperation = "source-out";
-        this.ink.fillStyle = `rgb(${TINT})`;
+        this.ink.fillStyle = `rgb(${this.tint})`;
         this.ink.fillRect(0, 0, this.width, this.height);
         this.ink.globalCompositeOperation = "source-over";
       });
@@ -100,15 +108,16 @@ window.AtelierMask = (() => {
     // Undo: the alpha of the box that changed, before and after
 
     remember() {
-      this.before.clearRect(0, 0, this.width, this.height);
-      this.before.drawImage(this.canvas, 0, 0);
+      const was = before(this.width, this.height);
+      was.clearRect(0, 0, this.width, this.height);
+      was.drawImage(this.canvas, 0, 0);
     }
 
     note(x, y, w, h) {
       const box = { x, y, w, h };
-      this.done.push({ ...box, before: this.alpha(this.before, box), after: this.alpha(this.ink, box) });
+      this.done.push({ ...box, before: this.read(before(this.width, this.height), box), after: this.read(this.ink, box) });
       this.undone = [];
-      const size = () => this.done.reduce((sum, { w, h }) => sum + 2 * w * h, 0);
+      const size = () => this.done.reduce((sum, change) => sum + 2 * change.after.length, 0);
       while (this.done.length > 1 && size() > MOST_UNDO) this.done.shift();
     }
 
@@ -128,14 +137,14 @@ window.AtelierMask = (() => {
       return true;
     }
 
-    alpha(context, { x, y, w, h }) {
+    read(context, { x, y, w, h }) {
       const { data } = context.getImageData(x, y, w, h);
       return Uint8Array.from({ length: w * h }, (_, k) => data[4 * k + 3]);
     }
 
     put({ x, y, w, h }, alpha) {
       const pixels = this.ink.createImageData(w, h);
-      for (let k = 0; k < alpha.length; k++) pixels.data.set([...TINT, alpha[k]], 4 * k);
+      for (let k = 0; k < alpha.length; k++) pixels.data.set([...this.tint, alpha[k]], 4 * k);
       this.ink.putImageData(pixels, x, y);
     }
 
@@ -169,6 +178,28 @@ window.AtelierMask = (() => {
       this.ink.drawImage(image, 0, 0);
     }
   }
+
+  class Sketch extends Mask { // its tint is the colour that is painted with
+    read(context, { x, y, w, h }) {
+      return context.getImageData(x, y, w, h).data;
+    }
+
+    put({ x, y, w, h }, colours) {
+      this.ink.putImageData(new ImageData(colours, w, h), x, y);
+    }
+
+    png() {
+      return this.canvas.toDataURL("image/png");
+    }
+
+    take(image) {
+      this.whole(() => {
+        this.ink.clearRect(0, 0, this.width, this.height);
+        this.ink.drawImage(image, 0, 0);
+      });
+    }
+  }
+  Mask.Sketch = Sketch;
 
   // The browser's memory: database "atelier", as the settings are localStorage's "atelier".
   const asked = (request) => new Promise((resolve, reject) => {

@@ -4,7 +4,6 @@ How an edit is drawn is not known here; its settings are those that the recipe d
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,8 +16,9 @@ from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe, RecipeError
 from ui import advanced, show
 from ui.create import Create
-from ui.easel import OPEN, Easel, address
+from ui.easel import OPEN, Easel, Given
 from ui.form import RANDOM, Form
+from ui.history import PICK, History, clicked
 from ui.part import Part
 from ui.watch import QUIET, Updates, Watch
 
@@ -42,9 +42,10 @@ class Edit:
         self._create = create
         self._kept = kept
         self._tabs = tabs
+        self._history = History(gallery, "Click one to go on from it.")
         self.watch = Watch(engine, gallery, kept, edits=True, prefix="edit-")
         self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"), prefix="edit-")
-        self.part = Part("edit", without=("picture", "mask"))
+        self.part = Part("edit", without=("picture", "mask", "sketch"))
         with gr.Row(elem_id="edit"):
             with gr.Column(elem_id="edit-write"):
                 self._write()
@@ -77,6 +78,7 @@ class Edit:
             )
             self._to_create = gr.Button("Send to Create", elem_id="edit-to-create", size="sm")
         self._compare = gr.HTML(elem_id="edit-compare")
+        self._tree = gr.HTML(elem_id="edit-history", js_on_load=PICK, apply_default_css=False)
 
     def _settings(self) -> None:
         form, part = self.form, self.part
@@ -116,10 +118,13 @@ class Edit:
         kept, watch = self._kept, self.watch
         watch.generate.click(
             self._start, [self._create.kept, *self._now, *self._easel.given], watch.outputs, preprocess=False,
-            js="(...all) => [...all.slice(0, -2), ...AtelierEdit.given()]", **QUIET,
+            js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
         watch.listen()
-        watch.picked.change(self._beside, [watch.picked], [self._compare], **QUIET)
+        watch.picked.change(self._beside, [watch.picked], [self._compare, self._tree], **QUIET)
+        self._after(
+            self._tree.select(clicked(self._again), None, self.taken, trigger_mode="multiple", **QUIET)
+        )
         opened = self._file.upload(
             self._open, [self._file], [self._file, self._easel.told, watch.notice], **QUIET
         )
@@ -148,7 +153,10 @@ class Edit:
         self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[str], Updates]
     ) -> None:
         """A click elsewhere brings a picture here: ``take`` is given the id of the entry in ``picked``."""
-        change = click(take, [picked], self.taken, **QUIET)
+        self._after(click(take, [picked], self.taken, **QUIET))
+
+    def _after(self, change: Dependency) -> None:
+        """Once the canvas was told what to open: open it, and keep the settings."""
         change.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self._keep_after(change)
 
@@ -191,9 +199,9 @@ class Edit:
         return {**shown, **self.part.updates(settings), **self.watch.open(memory, who)}
 
     def _start(self, visitor: dict[str, Any], kept: dict[str, Any], *values: Any) -> Updates:
-        *settings, picture, mask = values
+        *settings, picture, mask, sketch, regions = values
         try:
-            recipe = self.recipe(settings, picture, mask)
+            recipe = self.recipe(settings, Given(picture, mask, sketch, regions))
             job = self._engine.submit(recipe, user=str(visitor.get("visitor", "local")))
         except (RecipeError, PictureError, QueueFull) as error:
             return {self.watch.notice: show.notice(str(error))}
@@ -202,12 +210,13 @@ class Edit:
         names = [*self.form.names, *self.part.names]
         return self.watch.start(job, {**kept, "settings": dict(zip(names, settings, strict=True))})
 
-    def recipe(self, settings: list[Any], picture: object, mask: object) -> Recipe:
-        """What the tab asks for. Raises ``RecipeError``, ``PictureError`` and OSError."""
+    def recipe(self, settings: list[Any], given: Given) -> Recipe:
+        """What the tab asks for. Raises ``RecipeError`` and OSError."""
         many = len(self.form.names)
         recipe = self.form.read(settings[:many])
-        edit = self.part.read(settings[many:]) | self._easel.read(picture, mask)
-        return Recipe.read(recipe.model_dump() | {"edit": edit})
+        edit, regions = self._easel.read(given)
+        made = {"edit": self.part.read(settings[many:]) | edit, "regions": regions}
+        return Recipe.read(recipe.model_dump() | made)
 
     def _open(self, file: str | None) -> Updates:
         """A file was dropped or chosen."""
@@ -252,7 +261,7 @@ class Edit:
         if recipe is None or recipe.edit is None:
             return self._lost()
         edit = recipe.edit
-        updates = self._opened(lambda: self._easel.edit(edit))
+        updates = self._opened(lambda: self._easel.edit(edit, recipe.regions))
         if updates[self._easel.told]:
             updates[self.watch.notice] = self._restored(recipe)
         return {
@@ -281,15 +290,9 @@ class Edit:
             return {self._tabs: gr.update()}
         return {self._tabs: gr.Tabs(selected="create"), **self._create.reuse(entry.recipe)}
 
-    def _beside(self, entry_id: str) -> str:
-        """What was made, and the picture before, under one slider."""
-        entry = self._there(entry_id)
-        edit = entry.recipe.edit if entry is not None and entry.recipe is not None else None
-        if entry is None or edit is None or (before := self._gallery.inputs.file(edit.picture)) is None:
-            return show.NOTHING
-        whole = edit.resize != "keep" or not any(edit.margins)
-        margins = (0, 0, 0, 0) if whole else edit.margins
-        return show.compare(address(before), address(Path(entry.path)), margins, (entry.width, entry.height))
+    def _beside(self, entry_id: str) -> Updates:
+        """What was made, and the picture before, under one slider; and its history."""
+        return {self._compare: self._history.before(entry_id), self._tree: self._history.tree(entry_id)}
 
     def _there(self, entry_id: str) -> Entry | None:
         entry = self._gallery.get(entry_id) if entry_id else None

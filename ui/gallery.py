@@ -11,6 +11,7 @@ from pipelines.recipe import Recipe
 from ui import show
 from ui.create import Create
 from ui.edit import Edit
+from ui.history import PICK, History, clicked
 from ui.watch import QUIET
 
 PAGE = 48  # thumbnails shown at first and by each "Show more"
@@ -28,6 +29,7 @@ class Browse:
         self._create = create
         self._edit = edit
         self._tabs = tabs
+        self._history = History(gallery, "Click one to open it.")
         with gr.Row(elem_id="browse"):
             with gr.Column(elem_id="wall"):
                 self._search = gr.Textbox(
@@ -61,12 +63,15 @@ class Browse:
             with gr.Row():
                 self._sure = gr.Button("Delete it", variant="stop", elem_id="delete-sure")
                 self._keep = gr.Button("Keep it", elem_id="delete-keep")
+        self._tree = gr.HTML(elem_id="history", js_on_load=PICK, apply_default_css=False)
+        self._other = gr.Dropdown([], label="Compare with", elem_id="compare-with", visible=False)
+        self._compare = gr.HTML(elem_id="compare")
 
     def _listen(self, tab: gr.Tab) -> None:
         wall = [self._grid, self._found, self._more, self._ids]
         panel = [
             self._panel, self._picture, self._recipe, self._reuse, self._to_edit, self._rerun, self._confirm,
-            self._picked,
+            self._picked, self._tree, self._other, self._compare,
         ]  # fmt: skip
         # One listener, so that answers come in the order of asking: two would race, and an answer to older
         # words (opening the tab shows everything) could take the place of a newer one.
@@ -74,6 +79,8 @@ class Browse:
         gr.on(asked, self._show, [self._search], wall, trigger_mode="always_last", **QUIET)
         self._more.click(self._show_more, [self._search, self._ids], wall, **QUIET)
         self._grid.select(self._open, [self._ids], panel, **QUIET)
+        self._tree.select(clicked(self._relative), None, panel, trigger_mode="multiple", **QUIET)
+        self._other.input(self._history.compared, [self._other, self._picked], [self._compare], **QUIET)
         self._delete.click(lambda: gr.update(visible=True), None, [self._confirm], **QUIET)
         self._keep.click(lambda: gr.update(visible=False), None, [self._confirm], **QUIET)
         self._sure.click(self._remove, [self._picked, self._search], [*panel, *wall], **QUIET)
@@ -114,9 +121,16 @@ class Browse:
 
     def _open(self, picked: gr.SelectData, ids: list[str]) -> Updates:
         index = picked.index if isinstance(picked.index, int) else 0
-        entry = self._gallery.get(ids[index]) if index < len(ids) else None
+        return self._opened(self._gallery.get(ids[index]) if index < len(ids) else None)
+
+    def _relative(self, entry_id: str) -> Updates:
+        """One of the history of the picture that is open."""
+        return self._opened(self._gallery.get(entry_id))
+
+    def _opened(self, entry: Entry | None) -> Updates:
         if entry is None:
             return self._closed()
+        others = self._history.names(entry.id)
         readable = self._tile(entry) != BROKEN
         return {
             self._panel: gr.update(visible=True),
@@ -129,6 +143,9 @@ class Browse:
             self._rerun: gr.update(visible=entry.recipe is not None and entry.recipe.edit is not None),
             self._confirm: gr.update(visible=False),
             self._picked: entry.id,
+            self._tree: self._history.tree(entry.id),
+            self._other: gr.update(choices=others, value=None, visible=bool(others)),
+            self._compare: "",
         }
 
     def _closed(self) -> Updates:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Control, Edit, Recipe, Reference, fields, influence_fields, part_fields
+from pipelines.recipe import Control, Edit, Recipe, Reference, Region, fields, influence_fields, part_fields
 
 IDLE = (
     '<div class="stage idle"><p class="lead">Your picture appears here.</p>'
@@ -134,6 +134,7 @@ def details(entry: Entry) -> str:
         rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
     rows += [(f"ControlNet {k}", _control(one)) for k, one in enumerate(recipe.controls, 1)]
     rows += [(f"Reference {k}", _reference(one)) for k, one in enumerate(recipe.references, 1)]
+    rows += [(f"Region {k}", _region(one)) for k, one in enumerate(recipe.regions, 1)]
     if recipe.edit is not None:
         rows.append(("Edit", _edit(recipe.edit)))
     if recipe.words is not None:
@@ -163,10 +164,18 @@ def compare(before: str, after: str, margins: tuple[int, int, int, int], size: t
 
 def _edit(edit: Edit) -> str:
     """All of an edit but the names of its pictures, which are no words."""
-    values = edit.model_dump(exclude={"picture", "mask"})
+    values = edit.model_dump(exclude={"picture", "mask", "sketch"})
     shown = [(spec, values[spec.name]) for spec in part_fields("edit") if spec.name in values]
     changed = [(spec, value) for spec, value in shown if spec.name == "strength" or value != spec.default]
-    where = "everywhere" if edit.everywhere else "inside a mask" if edit.mask else "beyond the borders"
+    where = (
+        "everywhere"
+        if edit.everywhere
+        else "inside a mask"
+        if edit.mask
+        else "over a sketch"
+        if edit.sketch
+        else "beyond the borders"
+    )
     labels = {spec.name: {choice.name: choice.label for choice in spec.choices} for spec, _ in changed}
     told = (
         spec.label if value is True else f"{spec.label} {labels[spec.name].get(value, f'{value}')}"
@@ -190,6 +199,12 @@ def _control(control: Control) -> str:
 
 def _reference(reference: Reference) -> str:
     return f"{reference.adapter}, {_when(reference)}"
+
+
+def _region(region: Region) -> str:
+    """All of a region but the name of its mask, which is no word."""
+    said = region.prompt if region.words is None else f"{region.prompt}, drawn as {region.words}"
+    return f"{said or '(no prompt)'}, weight {region.weight:g}"
 
 
 def _when(one: Control | Reference) -> str:

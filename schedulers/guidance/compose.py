@@ -1,11 +1,12 @@
 """Several prompts at once, each with a weight. Knows no particular rule and no prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
 
-from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Evaluate, Guiding
+from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Branch, Evaluate, Guiding
+from schedulers.guidance.regional import text_in
 
 
 def text_of(part: int) -> str:
@@ -13,12 +14,13 @@ def text_of(part: int) -> str:
     return PROMPT.text if part == 0 else f"{PROMPT.text} {part + 1}"
 
 
-def composed(guiding: Guiding, weights: Sequence[float]) -> Guiding:
-    """``guiding`` with its conditional estimate made of several: c = u + sum_i w_i (c_i - u).
+def composed(guiding: Guiding, weights: Sequence[float], place: int = 0) -> Guiding:
+    """``guiding`` with its conditional estimate in ``place`` made of several: c = u + sum_i w_i (c_i - u).
 
     Composable diffusion (arXiv:2206.01714, eq. 13) under any rule and for every form of the network. Where no
     other text is asked for, there is no u to start from, and c is the weighted mean.
     """
+    prompt = text_in(PROMPT.text, place)
     if len(weights) == 1 and weights[0] == 1:
         return (yield from guiding)
     answers: tuple[Tensor, ...] | None = None
@@ -27,19 +29,26 @@ def composed(guiding: Guiding, weights: Sequence[float]) -> Guiding:
             wanted = guiding.send(answers)  # type: ignore[arg-type]  # a generator is started by sending None
         except StopIteration as done:
             return done.value
-        asked = [_parts(e, len(weights)) if e.branch.text == PROMPT.text else (e,) for e in wanted]
+        asked = [_parts(e, len(weights), place) if e.branch.text == prompt else (e,) for e in wanted]
         made = yield tuple(one for each in asked for one in each)
         split = _split(made, [len(each) for each in asked])
         texts = {e.branch: each[0] for e, each in zip(wanted, split, strict=True)}
-        base = texts.get(WORDLESS, texts.get(NEGATIVE))
+        base = _base(texts, place)
         answers = tuple(
-            _together(each, weights, base) if e.branch.text == PROMPT.text else each[0]
+            _together(each, weights, base) if e.branch.text == prompt else each[0]
             for e, each in zip(wanted, split, strict=True)
         )
 
 
-def _parts(asked: Evaluate, count: int) -> tuple[Evaluate, ...]:
-    return tuple(replace(asked, branch=asked.branch._replace(text=text_of(k))) for k in range(count))
+def _parts(asked: Evaluate, count: int, place: int) -> tuple[Evaluate, ...]:
+    names = [text_in(text_of(k), place) for k in range(count)]
+    return tuple(replace(asked, branch=asked.branch._replace(text=name)) for name in names)
+
+
+def _base(texts: Mapping[Branch, Tensor], place: int) -> Tensor | None:
+    """u, that of the place before one that all places share."""
+    names = [text_in(one.text, at) for one in (WORDLESS, NEGATIVE) for at in (place, 0)]
+    return next((texts[Branch(name)] for name in names if Branch(name) in texts), None)
 
 
 def _split(made: Sequence[Tensor], counts: Sequence[int]) -> list[Sequence[Tensor]]:

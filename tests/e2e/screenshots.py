@@ -2,9 +2,11 @@
 
 import shutil
 import tempfile
+from io import BytesIO
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from tests.e2e.studio import ROOT, STARTER, Studio, chromium, open_browser, running
 from tests.ldm import write_header
@@ -43,6 +45,7 @@ def main() -> None:
             shoot(browser, studio.url, width, height, scheme)
         for width, height, scheme in ((1440, 900, "light"), (1440, 900, "dark"), (390, 844, "light")):
             shoot_edit(browser, studio.url, width, height, scheme)
+        shoot_regions(browser, studio.url)
         shoot_models(browser, studio, write_tree(Path(folder)))
         browser.close()
 
@@ -90,6 +93,41 @@ def shoot_edit(browser: Browser, url: str, width: int, height: int, scheme: str)
     page.wait_for_timeout(800)
     page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=IMAGES / f"edit-{name}.png", full_page=width < 1000)
+    page.close()
+
+
+def shoot_regions(browser: Browser, url: str) -> None:
+    """Edit, with two regions over a plain picture, drawn."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(url)
+    page.get_by_role("tab", name="Edit").click()
+    page.locator("#edit .view").wait_for()
+    plain = BytesIO()
+    Image.new("RGB", (256, 128), (250, 206, 62)).save(plain, format="PNG")
+    file: FilePayload = {"name": "plain.png", "mimeType": "image/png", "buffer": plain.getvalue()}
+    page.locator("#edit-file input[type=file]").set_input_files(file)
+    page.locator("#edit .sheet canvas").first.wait_for()
+    page.locator("#edit input[data-do=size]").fill("100")
+    for prompt, x in (("an owl on a yellow background", 64), ("a rocket on a yellow background", 192)):
+        page.get_by_role("button", name="Add a region").click()
+        page.locator("#edit .region textarea").fill(prompt)
+        box = page.locator("#edit .sheet img").bounding_box()
+        assert box
+        page.mouse.move(box["x"] + (x - 6) * box["width"] / 256, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + (x + 6) * box["width"] / 256, box["y"] + box["height"] / 2, steps=4)
+        page.mouse.up()
+    page.locator("#edit-field-prompt textarea").fill("a yellow background")
+    for name, value in (("#edit-strength", "1"), ("#edit-field-seed", "4"), ("#edit-field-width", "256")):
+        page.locator(f"{name} input").first.fill(value)
+    page.click("#edit-generate")
+    page.locator("#edit-interrupt").wait_for(timeout=WAIT)
+    page.locator("#edit-generate").wait_for(timeout=WAIT)
+    expect(page.locator("#edit-compare .was")).to_be_visible()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(800)
+    page.evaluate("scrollTo(0, 0)")
+    page.screenshot(path=IMAGES / "edit-regions-1440.png")
     page.close()
 
 

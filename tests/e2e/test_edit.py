@@ -141,6 +141,55 @@ def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studi
     assert masked(page) == painted  # the same size keeps the mask
 
 
+def test_regions_and_a_sketch_arrive_outlive_a_reload_and_run_again(
+    at: Page, studio: Studio, photo: Path
+) -> None:
+    page = at
+    open_picture(page, photo)
+    page.locator("#edit input[data-do=size]").fill("24")
+    for prompt, place in (("a red apple", 30), ("a banana", 120)):
+        page.get_by_role("button", name="Add a region").click()
+        page.locator("#edit .region textarea").fill(prompt)
+        stroke(page, (place, 30), (place, 90))
+    page.locator("#edit .region input").fill("0.5")
+    stroke(page, (80, 100), (80, 110))
+    page.keyboard.press("Control+z")  # the region's stroke, not the first one's
+    page.get_by_role("button", name="Sketch: colours").click()
+    page.locator("#edit input[data-do=colour]").fill("#ffe000")
+    stroke(page, (70, 60), (90, 60))
+    given = page.evaluate("AtelierEdit.given()")
+    assert [bool(one) for one in given] == [True, False, True, True]
+    page.wait_for_timeout(1000)
+    page.reload()
+    page.locator("#generate").wait_for()
+    page.get_by_role("tab", name="Edit").click()
+    until(lambda: page.evaluate("AtelierEdit.given()") == given)
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") <= 0
+
+    fill(page, prompt="grass", steps=2, feather=0, seed=5, strength=0.5)
+    recipe = generate(page)
+    assert recipe.edit is not None and recipe.edit.mask is None
+    assert [(one.prompt, one.weight) for one in recipe.regions] == [("a red apple", 1.0), ("a banana", 0.5)]
+    left, right = (kept(studio, one.mask)[..., 0] > 0 for one in recipe.regions)
+    assert left[30:90, 30].all() and not left[:, 60:].any() and right[30:90, 120].all()
+    assert not right[:, :100].any()  # what was undone
+    [file] = (studio.home / "gallery" / "inputs").rglob(f"{recipe.edit.sketch}.png")
+    sketch = np.asarray(Image.open(file))
+    assert tuple(sketch[60, 80]) == (255, 224, 0, 255) and not sketch[:20, :, 3].any()
+    was, now = kept(studio, recipe.edit.picture), made(page)[1]
+    assert (now[sketch[..., 3] == 0] == was[sketch[..., 3] == 0]).all() and (now[60, 80] != was[60, 80]).any()
+
+    page.get_by_role("button", name="Region 2: a banana").click()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#recipe")).to_contain_text("a banana, weight 0.5")
+    page.click("#rerun")
+    words = "JSON.parse(AtelierEdit.given()[3]).map((one) => [one.prompt, one.weight])"
+    until(lambda: page.evaluate(words) == [["a red apple", 1], ["a banana", 0.5]])
+    assert page.evaluate("AtelierEdit.given()[2]")
+
+
 def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio) -> None:
     drawn = draw(page, "a quiet harbour", steps=2)
     page.click("#to-edit")

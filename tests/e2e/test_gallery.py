@@ -66,6 +66,43 @@ def test_delete_asks_first(page: Page, studio: Studio) -> None:
     assert page.request.get(source).status in (403, 404)  # and no copy is served
 
 
+def test_a_pictures_history_is_shown_walked_and_compared(page: Page) -> None:
+    draw(page, "a heron", steps=2, seed=3)
+    page.click("#to-edit")
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+    for prompt in ("a heron at dusk", "a heron at noon"):  # two branches from one picture
+        page.locator("#edit-field-prompt textarea").fill(prompt)
+        page.locator("#edit-field-steps input[type=number]").fill("4")
+        page.click("#edit-generate")
+        expect(page.locator("#edit-history")).to_contain_text(prompt)
+        expect(page.locator("#edit-compare .was")).to_be_visible()
+    faces = page.locator("#edit-history [data-entry]")
+    expect(faces).to_have_count(3)
+    expect(page.locator("#edit-history ul ul > li")).to_have_count(2)
+    before = page.evaluate("AtelierEdit.given()[0]")
+    faces.filter(has_text="at dusk").click()  # go on from the other branch
+    until(lambda: page.evaluate("AtelierEdit.given()[0]") != before)
+    expect(page.locator("#edit-field-prompt textarea")).to_have_value("a heron at noon")  # the words stay
+    page.locator("#edit-field-prompt textarea").fill("a heron at night")
+    page.click("#edit-generate")
+    expect(page.locator("#edit-history ul ul ul > li")).to_have_count(1)
+
+    open_gallery(page, "a heron")
+    until(lambda: tiles(page)[:1] == ["a heron at night"])
+    page.locator("#grid button.thumbnail-item").first.click()
+    expect(page.locator("#history [aria-current]")).to_contain_text("a heron at night")
+    page.locator("#history [data-entry]").first.click()
+    expect(page.locator("#recipe .words")).to_have_text("a heron")
+    page.locator("#compare-with input").click()
+    page.get_by_role("option").filter(has_text="at noon").click()
+    slider = page.locator("#compare input[type=range]")
+    slider.fill("20")
+    cut = page.locator("#compare .cut").evaluate("element => getComputedStyle(element).clipPath")
+    assert "80%" in cut
+    for image in page.locator("#compare img").all():
+        assert image.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") > 0
+
+
 @pytest.mark.parametrize("others", [0, 1])
 def test_a_reload_after_a_deletion_shows_what_is_left(page: Page, others: int) -> None:
     prompt = f"manatee of {1 + others}"

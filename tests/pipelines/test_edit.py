@@ -127,6 +127,35 @@ def test_strength_0_changes_nothing(
     assert np.array_equal(made, np.asarray(picture))
 
 
+def test_a_sketch_is_what_drawing_begins_from_and_nothing_else_changes(tiny: Parts) -> None:
+    """The model sees its colours; beyond it and its feather every byte is the picture's."""
+    picture = noise_picture(96, 80, 4)
+    sketch = Image.new("RGBA", (96, 80))
+    sketch.paste((250, 20, 20, 255), (24, 24, 56, 56))
+    pictures = {sha256_of(one): one for one in (picture, sketch)}
+    shown: list[torch.Tensor] = []
+    for content in ("original", "fill"):
+        edit = edit_of(picture, sketch=sha256_of(sketch), content=content, feather=4, strength=0.5)
+        recipe = Recipe(prompt="a cat", steps=2, width=96, height=80, edit=edit)
+        pipeline, reply = story(recipe, tiny, Materials(pictures=pictures)), None
+        while not isinstance(request := pipeline.send(reply), Decode):
+            shown += [request.pixels] if isinstance(request, EncodeImage) else []
+            reply = answer(request, tiny)
+        made = np.asarray(draw(recipe, tiny, pictures=pictures)[0])
+        stays = untouchable(np.asarray(sketch)[..., 3], 4)
+        assert np.array_equal(made[stays], np.asarray(picture)[stays])
+        assert not np.array_equal(made[24:56, 24:56], np.asarray(picture)[24:56, 24:56])
+    for pixels in shown:  # what the model sees
+        inside = pixels[0, :, 26:54, 26:54].flatten(1)
+        torch.testing.assert_close(inside.mean(1), torch.tensor([250.0, 20.0, 20.0]) / 127.5 - 1)
+
+
+def test_a_sketch_that_would_not_be_seen_is_refused() -> None:
+    edit = {"picture": "0" * 64, "sketch": "1" * 64, "content": "noise"}
+    with pytest.raises(RecipeError, match="^Edit, Masked content: got noise with a sketch, which would not"):
+        Recipe.read({"edit": edit})
+
+
 def test_ten_edits_elsewhere_leave_no_trace(tiny: Parts) -> None:
     """Each edit is made of what the one before it gave."""
     before = np.asarray(picture := noise_picture(93, 77))

@@ -18,7 +18,7 @@ from pipelines.recipe import Recipe, RecipeError
 from tests.gallery.test_pictures import header_only_png
 from ui import show
 from ui.create import Create
-from ui.easel import DATA, NO_PICTURE
+from ui.easel import DATA, NO_PICTURE, Given
 from ui.edit import Edit
 
 SIZE = (48, 32)
@@ -57,7 +57,7 @@ def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
     mask = Image.new("L", SIZE)
     mask.paste(255, (0, 0, 20, 20))
     given = settings(tab, prompt="a cat", strength=0.5, feather=3, content="noise", left=16, seed=7)
-    recipe = tab.recipe(given, kept(tab), sent(mask))
+    recipe = tab.recipe(given, Given(kept(tab), sent(mask), "", ""))
     assert recipe.edit is not None and recipe.edit.mask is not None
     assert (recipe.prompt, recipe.seed) == ("a cat", 7)
     edit = recipe.edit
@@ -67,7 +67,7 @@ def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
 
 
 def test_no_mask_is_all_of_the_picture(tab: Edit) -> None:
-    recipe = tab.recipe(settings(tab), kept(tab), "")
+    recipe = tab.recipe(settings(tab), Given(kept(tab), "", "", ""))
     assert recipe.edit is not None and recipe.edit.everywhere
 
 
@@ -88,19 +88,19 @@ def test_a_mask_that_is_none_is_refused(tab: Edit, what: str) -> None:
     mask, said = REFUSED[what]
     before = set(tab._gallery.inputs) | {kept(tab)}
     with pytest.raises(RecipeError, match=said):
-        tab.recipe(settings(tab), kept(tab), mask)
+        tab.recipe(settings(tab), Given(kept(tab), mask, "", ""))
     assert set(tab._gallery.inputs) == before  # and is not kept
 
 
 @pytest.mark.parametrize("picture", ["", None, 7, "0" * 64, "../../../etc/passwd"])
 def test_a_picture_that_is_not_here_is_refused(tab: Edit, picture: object) -> None:
     with pytest.raises(RecipeError, match="^Init picture: got .*; allowed"):
-        tab.recipe(settings(tab), picture, "")
+        tab.recipe(settings(tab), Given(picture, "", "", ""))
 
 
 def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
     with pytest.raises(RecipeError, match="^Edit, Padding: got None; allowed: a whole number from 0 to 512"):
-        tab.recipe(settings(tab, padding=None), kept(tab), "")
+        tab.recipe(settings(tab, padding=None), Given(kept(tab), "", "", ""))
     updates = tab._start({}, {}, *settings(tab), "", "")
     assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}
 
@@ -130,7 +130,8 @@ def test_an_edit_is_restored_whole(tab: Edit) -> None:
     shown = {box.elem_id: update["value"] for box, update in updates.items()
              if box in (*tab.form.components, *tab.part.components)}  # fmt: skip
     edit_boxes = {
-        f"edit-{name}": value for name, value in over.model_dump(exclude={"picture", "mask"}).items()
+        f"edit-{name}": value
+        for name, value in over.model_dump(exclude={"picture", "mask", "sketch"}).items()
     }
     assert shown.items() >= edit_boxes.items()
     assert {"edit-field-seed": 9, "edit-field-steps": 7, "edit-field-rescale": 0.3}.items() <= shown.items()
@@ -161,8 +162,8 @@ def test_a_picture_of_the_gallery_comes_with_its_words(tab: Edit) -> None:
 def test_before_lies_within_after(tab: Edit) -> None:
     over = Over(picture=kept(tab), left=48, top=8)
     entry = tab._gallery.add(Image.new("RGB", (96, 40)), Recipe(edit=over))
-    assert "left:50.000%;top:20.000%;width:50.000%" in tab._beside(entry.id)
-    assert tab._beside("nothing") == ""
+    assert "left:50.000%;top:20.000%;width:50.000%" in tab._beside(entry.id)[tab._compare]
+    assert set(tab._beside("nothing").values()) == {""}
 
 
 def test_the_details_tell_of_the_edit() -> None:
@@ -175,3 +176,21 @@ def test_a_file_that_is_no_picture_is_told_apart() -> None:
 
     with pytest.raises(PictureError, match="not a PNG, JPEG or WebP"):
         open_bytes(b"nothing")
+
+
+@pytest.mark.parametrize(("regions", "said"), [
+    ("{}", "^Regions: got "), ("[" * 100_000, "^Regions: got "), ("[1]", "^Regions: got "),
+    ('[{"prompt": "x", "weight": 1, "mask": ""}]', "^Region 1: got one that is not painted"),
+    ('[{"prompt": "x", "weight": 1, "mask": "file:///x"}]', "^Region 1: got 'file:///x'; allowed: a PNG"),
+    ('[{"prompt": 3, "weight": 1, "mask": "MASK"}]', "^Region 1, Region prompt: got 3"),
+    ('[{"prompt": "x", "weight": 9, "mask": "MASK"}]', "^Region 1, Region weight: got 9.0; allowed"),
+    (3, None),
+])  # fmt: skip
+def test_regions_that_are_none_are_refused(tab: Edit, regions: Any, said: str | None) -> None:
+    mask = Image.new("L", SIZE, 255)
+    given = Given(kept(tab), "", "", regions.replace("MASK", sent(mask)) if said else regions)
+    if said is None:
+        assert tab.recipe(settings(tab), given).regions == ()
+        return
+    with pytest.raises(RecipeError, match=said):
+        tab.recipe(settings(tab), given)
