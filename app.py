@@ -23,6 +23,7 @@ from adapters import (
     ImageEncoderFolder,
     IpAdapterFolder,
     LoraFolder,
+    UpscalerFolder,
     preprocess,
 )
 from engine import (
@@ -81,11 +82,14 @@ STARTS = {
     "variation": "variation_seed",
     "hires": "hires_scale",
     "tiles": "tiles_side",
+    "upscale": "upscale",
 }  # options that ask for a part
+OF_PICTURE = {"edit": "init", "upscale": "upscale"}  # the options that give a part its picture
 PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
     name: (part, spec.name, spec)
     for part in STARTS for spec in part_fields(part)
-    for name in ("init" if spec.name == "picture" else f"{'' if part == 'edit' else f'{part}_'}{spec.name}",)
+    for name in (OF_PICTURE[part] if spec.name == "picture"
+                 else spec.name if part == "edit" else f"{part}_{spec.name}",)
 }  # fmt: skip
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
@@ -118,13 +122,14 @@ def serve(
     nets = ControlNetFolder(home / "controlnets", lambda: catalogue.files("controlnet"))
     encoders = ImageEncoderFolder(home / "image-encoders", lambda: catalogue.files("image-encoder"))
     adapters = IpAdapterFolder(home / "ip-adapters", encoders, lambda: catalogue.files("ip-adapter"))
+    upscalers = UpscalerFolder(home / "upscalers", lambda: catalogue.files("upscaler"))
     styles = home / "styles.csv" if (home / "styles.csv").is_file() else STYLES
     words = EmbeddingFolder(home / "embeddings", lambda: catalogue.files("embedding"))
     manage = host in LOCAL and not share if manage is None else manage
     downloads = Downloads(home / "models", catalogue.look)
     drawer = Engine(
         catalogue.load, gallery, wildcards=wildcards, loras=loras, controlnets=nets, embeddings=words,
-        ip_adapters=adapters, styles=styles, vaes=catalogue.with_vae,
+        ip_adapters=adapters, upscalers=upscalers, styles=styles, vaes=catalogue.with_vae,
     )  # fmt: skip
     with drawer as engine, closing(downloads):
         try:
@@ -151,7 +156,7 @@ def draw(
     region: list[str] | None, **given: Any,
 ) -> None:  # fmt: skip
     """Draw without a page. Every option but --out and --overwrite is a setting of the recipe; --init draws
-    over a picture, --hires-scale again over the one that was drawn."""
+    over a picture, --hires-scale again over the one that was drawn, and --upscale makes one larger."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -180,6 +185,7 @@ def draw(
             "loras": LoraFolder(home / "loras", lambda: shipped("loras")),
             "embeddings": EmbeddingFolder(home / "embeddings"),
             "controlnets": ControlNetFolder(home / "controlnets", lambda: shipped("controlnets")),
+            "upscalers": UpscalerFolder(home / "upscalers"),
             "ip_adapters": IpAdapterFolder(home / "ip-adapters", ImageEncoderFolder(home / "image-encoders")),
         }  # fmt: skip
         with Engine(pictures=pictures, **folders) as engine:

@@ -8,6 +8,7 @@ from adapters.folder import (
     ImageEncoderFolder,
     IpAdapterFolder,
     LoraFolder,
+    UpscalerFolder,
 )
 from adapters.ip_adapter import IpAdapter, Likeness, Likenesses, Seen, likened, load_ip_adapter
 from adapters.lora import Lora, load_lora
@@ -30,6 +31,7 @@ __all__ = [
     "Likenesses",
     "Lora",
     "LoraFolder",
+    "UpscalerFolder",
     "Preprocessor",
     "Seen",
     "Use",

@@ -14,6 +14,7 @@ from adapters.textual_inversion import Embedding, load_embedding
 from models import ModelError, Parts
 from models.header import read_header
 from models.ip_adapter import Sight
+from models.upscaler import Upscaler, load_upscaler
 
 MOST_FILES = 10_000  # that are listed
 OF_FOLDER = "diffusion_pytorch_model"  # how diffusers calls the weights in a folder that has the name
@@ -99,6 +100,13 @@ class ControlNetFolder(AdapterFolder[ControlNet]):
 
     def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
         super().__init__(folder, "ControlNet", load_controlnet, more)
+
+
+class UpscalerFolder(AdapterFolder[Upscaler]):
+    """Upscalers, named in recipes."""
+
+    def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
+        super().__init__(folder, "upscaler", load_upscaler, more)
 
 
 class EmbeddingFolder(AdapterFolder[Embedding]):

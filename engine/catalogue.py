@@ -22,8 +22,16 @@ from models.load import STARTER
 from models.table import PREDICTIONS
 
 log = logging.getLogger("atelier.engine")
-OWN = ("models", "loras", "controlnets", "ip-adapters", "image-encoders", "embeddings")  # in its folder
-FORMAT = 2  # of the file of what was found
+OWN = (
+    "models",
+    "loras",
+    "controlnets",
+    "ip-adapters",
+    "image-encoders",
+    "embeddings",
+    "upscalers",
+)  # in its folder
+FORMAT = 3  # of the file of what was found
 
 
 class FolderError(ValueError):
@@ -75,7 +83,17 @@ class Catalogue:
 
     def all(self) -> list[Model]:
         """Every model, usable ones first, in the order of kinds and names; before all, the bundled one."""
-        order = ("checkpoint", "lora", "vae", "embedding", "controlnet", "ip-adapter", "image-encoder", None)
+        order = (
+            "checkpoint",
+            "lora",
+            "vae",
+            "embedding",
+            "controlnet",
+            "ip-adapter",
+            "image-encoder",
+            "upscaler",
+            None,
+        )
 
         def place(model: Model) -> tuple[int, bool, str]:
             return order.index(model.kind), model.found.path != self._starter, model.name.lower()

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from adapters import ControlNetFolder, EmbeddingFolder, IpAdapterFolder, LoraFolder
+from adapters import ControlNetFolder, EmbeddingFolder, IpAdapterFolder, LoraFolder, UpscalerFolder
 from engine.background import Background, Lanes, Stepping
 from engine.budget import RowBudget
 from engine.events import Cancelled, Done, Ending, Queued
@@ -59,6 +59,7 @@ class Engine:
         embeddings: EmbeddingFolder | None = None,
         pictures: Pictures | None = None,
         ip_adapters: IpAdapterFolder | None = None,
+        upscalers: UpscalerFolder | None = None,
         styles: Path | None = None,
         vaes: Callable[[Parts, str], Parts] = with_vae,
         most_jobs: int = 100,  # fewer than the page has threads, as each watcher holds one
@@ -69,7 +70,7 @@ class Engine:
         self._gallery = gallery
         self._wildcards: Wildcards = wildcards or {}
         self._loras, self._controlnets, self._styles = loras, controlnets, styles
-        self._ip_adapters = ip_adapters
+        self._ip_adapters, self._upscalers = ip_adapters, upscalers
         self._most_jobs = most_jobs
         self._most_jobs_per_user = most_jobs_per_user
         self._ended_kept = ended_kept
@@ -83,7 +84,7 @@ class Engine:
         self._saver = ThreadPoolExecutor(1, thread_name_prefix="atelier-saver")
         if pictures is None:
             pictures = gallery.inputs if gallery is not None else {}
-        folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
+        folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters, upscalers)
         self._shelf = Shelf(models, models_kept, self._nudge, folders, lambda: self._worker.drawing(), vaes)
         self._worker = Worker(
             self._line, self._shelf, RowBudget(rows), self._changed, self._finish, self._end, self._lanes
@@ -195,6 +196,10 @@ class Engine:
     def ip_adapters(self) -> tuple[str, ...]:
         """The names of those that are there now."""
         return () if self._ip_adapters is None else tuple(self._ip_adapters)
+
+    def upscalers(self) -> tuple[str, ...]:
+        """The names of those that are there now."""
+        return () if self._upscalers is None else tuple(self._upscalers)
 
     def styles(self) -> tuple[Style, ...]:
         """Those of the file as it is now. Raises ``ValueError`` where it cannot be read."""

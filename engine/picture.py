@@ -13,7 +13,7 @@ from models import Context
 from pipelines import resolved
 from pipelines.draw import coded
 from pipelines.recipe import Recipe
-from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Step
+from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Enlarge, Step
 
 
 @dataclass(eq=False)
@@ -34,6 +34,7 @@ class Picture:
         self.asks: tuple[Denoise, ...] = ()
         self.step = 0
         self.of = max(1, sum(self.recipe.passes()))
+        self._tile: Enlarge | None = None  # of an upscale: one a turn, so that others go on meanwhile
         self.estimate: Tensor | None = None  # x0 (1, C, h, w) of the newest step
 
     def go_on(self, answers: tuple[Tensor, ...] | None = None) -> Tensor | None:
@@ -44,11 +45,16 @@ class Picture:
         """
         self.asks = ()
         answer: Any = answers
+        if self._tile is not None:
+            answer, self._tile = self._tile.upscaler.enlarge(self._tile.pixels), None
         try:
             while True:
                 request = self._pipeline.send(answer)
                 if isinstance(request, tuple):
                     self.asks = request
+                    return None
+                if isinstance(request, Enlarge):
+                    self._tile = request
                     return None
                 answer = self._answer(request)
         except StopIteration as end:

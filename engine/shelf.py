@@ -87,6 +87,7 @@ class Loaded:
         for read, names in (
             (self._materials.controlnet, [control.net for control in recipe.controls]),
             (self._materials.ip_adapter, [one.adapter for one in recipe.references]),
+            (self._materials.upscaler, [recipe.upscale.upscaler] if recipe.upscale else []),
         ):
             if read is not None:
                 with suppress(ValueError):

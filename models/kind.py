@@ -16,8 +16,11 @@ from models.header import Header
 from models.ip_adapter import MAPS, recognise_ip_adapter
 from models.layout import read_layout
 from models.recognise import BY_WIDTH, UNET, recognise
+from models.upscaler import upscales
 
-Kind = Literal["checkpoint", "vae", "lora", "embedding", "controlnet", "ip-adapter", "image-encoder"]
+Kind = Literal[
+    "checkpoint", "vae", "lora", "embedding", "controlnet", "ip-adapter", "image-encoder", "upscaler"
+]
 FAMILIES = {"sd1": "SD 1.x", "sd2": "SD 2.x", "sdxl": "SDXL"}
 OF_LAYOUT = {"stable-diffusion-1": "sd1", "stable-diffusion-2": "sd2", "stable-diffusion-xl": "sdxl"}
 OF_LORA = re.compile(
@@ -69,6 +72,8 @@ def describe(header: Header) -> Described:
     ):
         if widths is not None:
             return Described(kind, _family(header, widths), title, triggers(header.metadata))  # type: ignore[arg-type]
+    if upscales(header):
+        return Described("upscaler", "", title)
     recognise(header)  # says what it is instead
     raise AssertionError(header.file)
 

@@ -14,6 +14,7 @@ from adapters import (
     EmbeddingFolder,
     IpAdapterFolder,
     LoraFolder,
+    UpscalerFolder,
     attached,
     hinted,
     likened,
@@ -25,7 +26,16 @@ from models import Context, ModelError, Parts, with_vae
 from pipelines.materials import Folders, Pictures
 from pipelines.prompt import runs
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Request, Step
+from pipelines.requests import (
+    Decode,
+    Denoise,
+    EncodeImage,
+    EncodeReference,
+    EncodeText,
+    Enlarge,
+    Request,
+    Step,
+)
 from pipelines.story import story
 
 
@@ -38,6 +48,7 @@ def draw(
     embeddings: EmbeddingFolder | None = None,
     pictures: Pictures = MappingProxyType({}),
     ip_adapters: IpAdapterFolder | None = None,
+    upscalers: UpscalerFolder | None = None,
 ) -> list[Image.Image]:
     """The ``recipe.count`` pictures of ``recipe`` by the model given, its adapters from the folders given.
 
@@ -49,7 +60,7 @@ def draw(
             parts = with_vae(parts, recipe.vae)
         except ModelError as error:
             raise RecipeError(f"VAE: {error}") from None
-    folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters)
+    folders = Folders(loras, controlnets, embeddings, pictures, ip_adapters, upscalers)
     pipeline = story(recipe, parts, folders.of(parts))
     reply: Any = None
     while True:
@@ -69,6 +80,8 @@ def answer(request: Request, parts: Parts) -> Any:
             return adapter.see(picture)
         case EncodeImage() | Decode():
             return coded(request, parts)
+        case Enlarge(upscaler, pixels):
+            return upscaler.enlarge(pixels)
         case Step():
             return None
         case _:

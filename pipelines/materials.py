@@ -16,17 +16,19 @@ from adapters import (
     IpAdapterFolder,
     Lora,
     LoraFolder,
+    UpscalerFolder,
     Words,
     mentioned,
 )
 from models import Parts
+from models.upscaler import Upscaler
 
 Find: TypeAlias = Callable[[str], Lora]
 """The LoRA of a name; raises ``ValueError``."""
 Pictures: TypeAlias = Mapping[str, Image.Image]
 """Decoded pictures by the names that recipes have for them; may raise ``ValueError`` for what was there."""
 # Of one model, those that were wanted last.
-LORAS_KEPT, CONTROLNETS_KEPT, EMBEDDINGS_KEPT, IP_ADAPTERS_KEPT = 16, 4, 64, 4
+LORAS_KEPT, CONTROLNETS_KEPT, EMBEDDINGS_KEPT, IP_ADAPTERS_KEPT, UPSCALERS_KEPT = 16, 4, 64, 4, 2
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Materials:
     embeddings: Collection[str] = ()  # their names
     pictures: Pictures = field(default_factory=dict)
     ip_adapter: Callable[[str], IpAdapter] | None = None
+    upscaler: Callable[[str], Upscaler] | None = None
 
     def words(self, text: str) -> Words:
         """What ``text`` says that embeddings stand for. Raises ``ValueError``."""
@@ -55,6 +58,7 @@ class Folders:
     embeddings: EmbeddingFolder | None = None
     pictures: Pictures = field(default_factory=dict)
     ip_adapters: IpAdapterFolder | None = None
+    upscalers: UpscalerFolder | None = None
 
     def of(self, parts: Parts) -> Materials:
         """Those for the model ``parts``; each is read once while it is among the last that were wanted."""
@@ -65,6 +69,7 @@ class Folders:
             embeddings=self.embeddings if self.embeddings is not None else (),
             pictures=self.pictures,
             ip_adapter=_kept(self.ip_adapters, parts, IP_ADAPTERS_KEPT),
+            upscaler=_kept(self.upscalers, parts, UPSCALERS_KEPT),
         )
 
 

@@ -32,6 +32,7 @@ from pipelines.prompt import cut, parts, without_asides
 from pipelines.reference import Reference
 from pipelines.region import MOST as MOST_REGIONS
 from pipelines.region import Region
+from pipelines.upscale import Upscale
 from schedulers import (
     GUIDANCE,
     SAMPLERS,
@@ -70,6 +71,7 @@ NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form i
     "variation": "a variation seed and its strength, or none",
     "hires": "a scale and what goes with it, or none",
     "tiles": "a side and an overlap, or none",
+    "upscale": "a picture to enlarge and what goes with it, or none",
 }
 INFLUENCES: dict[str, tuple[str, type[Influence]]] = {  # field -> what one of its list is called, and is
     "controls": ("ControlNet", Control),
@@ -81,6 +83,7 @@ NESTED: dict[str, type[BaseModel]] = {
     "variation": Variation,
     "hires": Hires,
     "tiles": Tiles,
+    "upscale": Upscale,
 }
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
@@ -254,6 +257,10 @@ class Recipe(BaseModel):
         None, title="Tiles", description="Large pictures are drawn in parts that overlap."
     )
 
+    upscale: Upscale | None = Field(
+        None, title="Upscale", description="A picture to make larger; nothing else is drawn."
+    )
+
     levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
         None,
         title="Resolved levels",
@@ -365,6 +372,17 @@ class Recipe(BaseModel):
             )
         return value
 
+    @field_validator("upscale")
+    @classmethod
+    def _alone(cls, value: Upscale | None, info: ValidationInfo) -> Upscale | None:
+        if value is not None:
+            other = next((part for part in ("edit", "hires") if info.data.get(part) is not None), None)
+            if other is not None:
+                raise ValueError(f"got one with {Recipe.model_fields[other].title}; allowed: one of the two.")
+            if info.data.get("count", 1) != 1:
+                raise ValueError(f"got one for {info.data['count']} pictures; allowed: for one.")
+        return value
+
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """Build a recipe from untrusted values; raises ``RecipeError`` with one sentence per bad field."""
@@ -397,6 +415,8 @@ class Recipe(BaseModel):
 
     def passes(self) -> tuple[int, ...]:
         """The steps that are run for one picture, of each time that one is drawn."""
+        if self.upscale is not None:
+            return ()
         if self.edit is not None:
             run = steps_run(self.edit.strength, self.steps)
             return (run,) if run else ()

@@ -9,6 +9,7 @@ tuple[Denoise]     tuple of x0 estimates (B, C, h, w), one for each ``Denoise``
 Step               None: nothing is asked, progress is told (``x0`` is what a preview shows)
 EncodeImage        latents (B, C, h, w), in the U-Net's scale
 Decode             pixels (B, 3, H, W) in [-1, 1]
+Enlarge            pixels (1, 3, s h, s w) in [-1, 1], s the upscaler's scale
 =================  ===================================================================
 """
 
@@ -21,6 +22,7 @@ from torch import Tensor
 
 from adapters import Hints, IpAdapter, Likenesses, Uses, Words
 from models import Context
+from models.upscaler import Upscaler
 from schedulers.level import Level
 from schedulers.network import Network
 
@@ -80,6 +82,16 @@ class Decode:
     seamless: str = "none"
 
 
-Request: TypeAlias = EncodeText | EncodeReference | tuple[Denoise, ...] | Step | EncodeImage | Decode
+@dataclass(frozen=True, eq=False)
+class Enlarge:
+    """Make one tile larger by ``upscaler``."""
+
+    upscaler: Upscaler
+    pixels: Tensor  # (1, 3, h, w) in [-1, 1]
+
+
+Request: TypeAlias = (
+    EncodeText | EncodeReference | tuple[Denoise, ...] | Step | EncodeImage | Decode | Enlarge
+)
 Pipeline: TypeAlias = Generator[Request, Any, Tensor]
 """Returns the pixels (B, 3, H, W) in [-1, 1]; (B, 4, H, W) of a picture that has transparency."""

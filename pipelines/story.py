@@ -1,4 +1,4 @@
-"""The story of any recipe: from text, over a picture, or in two passes. Asks for everything, runs nothing."""
+"""The story of any recipe, whatever it begins with. Asks for everything, runs nothing."""
 
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ from pipelines.requests import Decode, EncodeImage, Pipeline
 from pipelines.text_to_image import NOTHING, check_drawing, latents_of
 from pipelines.tiles import in_tiles
 from pipelines.twice import check_twice, drawn_twice
+from pipelines.upscaling import check_upscale, upscaled
 
 
 def story(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> Pipeline:
@@ -30,7 +31,9 @@ def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
         for field, size in (("Tile side", recipe.tiles.side), ("Tile overlap", recipe.tiles.overlap)):
             if size % parts.size_multiple:
                 raise RecipeError(f"Tiles, {field}: got {size}; allowed: multiples of {parts.size_multiple}.")
-    if recipe.edit is not None:
+    if recipe.upscale is not None:
+        check_upscale(recipe.upscale, materials)
+    elif recipe.edit is not None:
         check_edit(recipe, recipe.edit, parts, materials)
     elif recipe.hires is not None:
         check_twice(recipe, recipe.hires, parts, materials)
@@ -39,6 +42,8 @@ def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
 
 
 def _told(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
+    if recipe.upscale is not None:
+        return upscaled(recipe, recipe.upscale, materials)
     if recipe.edit is not None:
         return edited(recipe, recipe.edit, parts, materials)
     if recipe.hires is not None:

@@ -19,6 +19,7 @@ KINDS = {
     "controlnet": "ControlNet",
     "ip-adapter": "IP-Adapter",
     "image-encoder": "Image encoder",
+    "upscaler": "Upscaler",
     "": "Cannot be used",
 }
 

@@ -65,6 +65,7 @@ class Create:
                 self.watch.pictures("min(68vh, 620px)")
                 with self.watch.after:
                     self.to_edit = gr.Button("Send to Edit", elem_id="to-edit", size="sm")
+                    self.to_upscale = gr.Button("Send to Upscale", elem_id="to-upscale", size="sm")
             with gr.Column(elem_id="settings"):
                 self._settings()
         self.form.unmade()

@@ -20,6 +20,7 @@ from ui.easel import OPEN, Easel, Given
 from ui.form import RANDOM, Form
 from ui.history import PICK, History, clicked
 from ui.part import Part
+from ui.upscale import Upscale
 from ui.watch import QUIET, Updates, Watch
 
 TAKEN = ("prompt", "negative", "model", "sampler", "schedule", "steps", "guidance", "width", "height", "vae")
@@ -111,6 +112,7 @@ class Edit:
         with gr.Accordion("Advanced", open=False, elem_id="edit-advanced"):
             part.make("resize")
             advanced.place(form)
+        self._upscale = Upscale(self._engine, self._easel, self.watch)
 
     # The wiring
 
@@ -121,6 +123,7 @@ class Edit:
             js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
         watch.listen()
+        self._upscale.listen(self._create.kept, self._kept)
         watch.picked.change(self._beside, [watch.picked], [self._compare, self._tree], **QUIET)
         self._after(
             self._tree.select(clicked(self._again), None, self.taken, trigger_mode="multiple", **QUIET)
@@ -131,6 +134,7 @@ class Edit:
         opened.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self.receive(self._go_on.click, watch.picked, self._again)
         self.receive(self._create.to_edit.click, self._create.watch.picked, self.take)
+        self.receive(self._create.to_upscale.click, self._create.watch.picked, self.to_upscale)
         sent = self._to_create.click(
             self._send, [watch.picked], [self._tabs, *self._create.reuse_outputs], **QUIET
         )
@@ -163,7 +167,7 @@ class Edit:
     @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
-        return [self._tabs, self._easel.told, self.watch.notice, *self._boxes]
+        return [self._tabs, self._easel.told, self.watch.notice, self._upscale.panel, *self._boxes]
 
     @property
     def remembered(self) -> list[Component | BlockContext]:
@@ -245,6 +249,10 @@ class Edit:
             **self._opened(lambda: self._easel.entry(entry)),
             **self.form.updates(settings),
         }
+
+    def to_upscale(self, entry_id: str) -> Updates:
+        """A picture comes to be made larger."""
+        return {**self.take(entry_id), self._upscale.panel: gr.update(open=True)}
 
     def _again(self, entry_id: str) -> Updates:
         """What was made is drawn over next; margins were drawn, so they go."""

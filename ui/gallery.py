@@ -56,6 +56,7 @@ class Browse:
         with gr.Row(elem_classes="after"):
             self._reuse = gr.Button("Re-use", variant="primary", elem_id="reuse")
             self._to_edit = gr.Button("Send to Edit", elem_id="send-to-edit")
+            self._to_upscale = gr.Button("Send to Upscale", elem_id="send-to-upscale")
             self._rerun = gr.Button("Re-run this edit", elem_id="rerun", visible=False)
             self._delete = gr.Button("Delete", elem_id="delete")
         with gr.Column(visible=False, elem_id="confirm") as self._confirm:
@@ -70,8 +71,8 @@ class Browse:
     def _listen(self, tab: gr.Tab) -> None:
         wall = [self._grid, self._found, self._more, self._ids]
         panel = [
-            self._panel, self._picture, self._recipe, self._reuse, self._to_edit, self._rerun, self._confirm,
-            self._picked, self._tree, self._other, self._compare,
+            self._panel, self._picture, self._recipe, self._reuse, self._to_edit,
+            self._to_upscale, self._rerun, self._confirm, self._picked, self._tree, self._other, self._compare,
         ]  # fmt: skip
         # One listener, so that answers come in the order of asking: two would race, and an answer to older
         # words (opening the tab shows everything) could take the place of a newer one.
@@ -89,6 +90,7 @@ class Browse:
         )
         self._create.keep_after(reused)
         self._edit.receive(self._to_edit.click, self._picked, self._edit.take)
+        self._edit.receive(self._to_upscale.click, self._picked, self._edit.to_upscale)
         self._edit.receive(self._rerun.click, self._picked, self._edit.rerun)
 
     def _show(self, words: str) -> Updates:
@@ -140,6 +142,7 @@ class Browse:
             self._recipe: show.details(entry),
             self._reuse: gr.update(visible=entry.recipe is not None),
             self._to_edit: gr.update(visible=readable),
+            self._to_upscale: gr.update(visible=readable),
             self._rerun: gr.update(visible=entry.recipe is not None and entry.recipe.edit is not None),
             self._confirm: gr.update(visible=False),
             self._picked: entry.id,

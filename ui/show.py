@@ -137,6 +137,8 @@ def details(entry: Entry) -> str:
     rows += [(f"Region {k}", _region(one)) for k, one in enumerate(recipe.regions, 1)]
     if recipe.edit is not None:
         rows.append(("Edit", _edit(recipe.edit)))
+    if recipe.upscale is not None:
+        rows.append(("Upscale", f"by {recipe.upscale.upscaler}, {recipe.upscale.scale:g} times"))
     if recipe.words is not None:
         rows[:0] = [("Prompt as drawn", recipe.words[0]), ("Negative prompt as drawn", recipe.words[1])]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in [*rows, ("Made", made)])

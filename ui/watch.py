@@ -118,7 +118,8 @@ class Watch:
         in_the_making = [
             job
             for job in self._engine.jobs(visitor)
-            if not job.ended and (job.recipe.edit is not None) == self._edits
+            if not job.ended
+            and (job.recipe.edit is not None or job.recipe.upscale is not None) == self._edits
         ]
         return in_the_making[-1] if in_the_making else kept
 
