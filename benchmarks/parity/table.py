@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from benchmarks.parity import controlnets, families, ip_adapters, loras, prompts
+from benchmarks.parity import controlnets, edits, families, ip_adapters, loras, prompts
 from benchmarks.parity.latents import TOLERANCE, Case
 
 GROUPS: dict[str, list[Case]] = {
@@ -12,6 +12,7 @@ GROUPS: dict[str, list[Case]] = {
     "LoRAs": loras.CASES,
     "ControlNets": controlnets.CASES,
     "IP-Adapters": ip_adapters.CASES,
+    "Edits": edits.CASES,
 }
 INTRODUCTION = f"""# As diffusers draws
 
@@ -19,8 +20,8 @@ Written by `make parity` (`python -m benchmarks.parity`). Each row is one tiny m
 as those of its family are, float32 on one CPU thread, the same first noise, prompts and steps here and in
 diffusers {{diffusers}}. *Difference* is the norm of our final latents less diffusers', over the norm of
 diffusers'; tests hold every one below {TOLERANCE:.0e}. *Without* is the same for our latents without what the
-row is about (under another prompt, without the adapter, unweighed): were it small too, agreement would say
-nothing. Inpainting models are not drawn with yet.
+row is about (under another prompt, without the adapter, unweighed, at another strength): were it small too,
+agreement would say nothing.
 """
 
 
