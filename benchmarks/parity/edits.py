@@ -17,7 +17,6 @@ from benchmarks.parity.latents import EPSILON, ZERO_SNR, Case, Models, Pair, the
 from gallery import sha256_of
 from models import Parts, load
 from pipelines import Materials, Recipe, answer, story
-from pipelines.edit import Edit
 from pipelines.requests import Decode
 from tests.tiny import write_tiny
 
@@ -54,7 +53,7 @@ def our_latents(recipe: Recipe, parts: Parts, pictures: dict[str, Image.Image]) 
 
 def their_latents(recipe: Recipe, pipeline: Any, picture: Image.Image, mask: Image.Image | None) -> Tensor:
     """What diffusers' ``pipeline``, of img2img or of inpainting, gives."""
-    from diffusers import DDIMScheduler
+    from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
     assert recipe.edit is not None
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -76,12 +75,14 @@ def _run(models: Models, kind: str) -> Pair:
     parts = load(str(folder), device="cpu", dtype=torch.float32)
     picture, mask = a_picture(), a_mask() if masked else None
     pictures = {sha256_of(one): one for one in (picture, mask) if one is not None}
-    edit = Edit(picture=sha256_of(picture), mask=mask and sha256_of(mask), strength=strength, feather=0)
-    recipe = Recipe(
-        prompt="a cat", negative="dog", sampler="ddim", steps=8, guidance=5, seed=7,
-        width=SIZE[0], height=SIZE[1], edit=edit,
+    edit = {"picture": sha256_of(picture), "mask": mask and sha256_of(mask), "feather": 0}
+    recipe, other = (
+        Recipe.read({
+            "prompt": "a cat", "negative": "dog", "sampler": "ddim", "steps": 8, "guidance": 5, "seed": 7,
+            "width": SIZE[0], "height": SIZE[1], "edit": edit | {"strength": each},
+        })
+        for each in (strength, 0.4)
     )  # fmt: skip
-    other = recipe.model_copy(update={"edit": edit.model_copy(update={"strength": 0.4})})
     pipeline = their_pipeline(
         folder, "StableDiffusionInpaintPipeline" if masked else "StableDiffusionImg2ImgPipeline"
     )
