@@ -12,8 +12,8 @@ from ui.easel import Easel, Given
 from ui.watch import QUIET, Updates, Watch
 
 SAID = (
-    "The whole picture, larger and otherwise the same. Upscalers (ESRGAN and its kin, as .safetensors) go into "
-    "the folder “upscalers” of the studio, or come with an opened model folder."
+    "The whole picture, larger and otherwise the same. Upscalers (ESRGAN and its kin, as .safetensors) go "
+    "into the folder “upscalers” of the studio, or come with an opened model folder."
 )
 
 
@@ -32,8 +32,8 @@ class Upscale:
                     elem_id="upscale-by",
                 )  # fmt: skip
                 self._scale = gr.Number(
-                    2.0, label=scale.label, minimum=scale.minimum, maximum=scale.maximum, step=scale.step or 1,
-                    elem_id="upscale-scale",
+                    2.0, label=scale.label, minimum=scale.minimum, maximum=scale.maximum,
+                    step=scale.step or 1, elem_id="upscale-scale",
                 )  # fmt: skip
             self._go = gr.Button("Upscale the picture", elem_id="upscale-go", size="sm")
 
