@@ -71,8 +71,9 @@ class Browse:
     def _listen(self, tab: gr.Tab) -> None:
         wall = [self._grid, self._found, self._more, self._ids]
         panel = [
-            self._panel, self._picture, self._recipe, self._reuse, self._to_edit, self._to_upscale,
-            self._rerun, self._confirm, self._picked, self._tree, self._other, self._compare,
+            self._panel, self._picture, self._recipe, self._reuse, self._to_edit,
+            self._to_upscale, self._rerun, self._confirm, self._picked, self._tree, self._other,
+            self._compare,
         ]  # fmt: skip
         # One listener, so that answers come in the order of asking: two would race, and an answer to older
         # words (opening the tab shows everything) could take the place of a newer one.

@@ -67,7 +67,7 @@ def test_tiles_have_no_seams(tiny: Parts, folder: UpscalerFolder) -> None:
     ramp = np.linspace(0, 255, 600).astype(np.uint8)
     picture = Image.fromarray(np.stack([np.tile(ramp, (300, 1))] * 3, -1))
     made = np.asarray(enlarged(tiny, folder, picture), np.float64)
-    pixels = torch.from_numpy(np.asarray(picture)).permute(2, 0, 1)[None] / 127.5 - 1
+    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 127.5 - 1
     whole = load_upscaler(folder["twice"], tiny).enlarge(pixels)[0].permute(1, 2, 0).numpy()
     assert made.shape == whole.shape and np.abs((whole + 1) * 127.5 - made).max() <= 1.5
 
