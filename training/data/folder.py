@@ -53,6 +53,7 @@ class Folder:
     examples: tuple[Example, ...]
     skipped: tuple[Skipped, ...]
     sha256: str  # over names, pictures, captions and repeats
+    against: tuple[Example, ...] = ()  # of pairs, the picture that was liked less than each of ``examples``
 
 
 def read_folder(root: Path) -> Folder:
