@@ -1,6 +1,6 @@
 """Frozen layers whose weights are kept in 8 or 4 bits and unpacked for each use (QLoRA, arXiv:2305.14314).
 
-Written out, as bitsandbytes has no convolutions and torchao no training through its CPU kernels.
+Written out, as bitsandbytes has no convolutions.
 """
 
 from typing import Any
