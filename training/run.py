@@ -11,7 +11,7 @@ import torch
 from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 
-from training.data.datasets import DATASETS
+from training.data.datasets import DATASETS, FOLDER, dataset
 from training.data.pictures import Pictures
 from training.families import FAMILIES, Family, Learner, Shape
 from training.lesson import Lesson
@@ -32,9 +32,10 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for field, got, allowed in (("data", self.data, DATASETS), ("family", self.family, FAMILIES)):
-            if got not in allowed:
-                raise ValueError(f"{field}: got {got!r}; allowed: {', '.join(allowed)}.")
+        if self.data not in DATASETS and not self.data.startswith(FOLDER):
+            raise ValueError(f"data: got {self.data!r}; allowed: {', '.join(DATASETS)}, {FOLDER}PATH.")
+        if self.family not in FAMILIES:
+            raise ValueError(f"family: got {self.family!r}; allowed: {', '.join(FAMILIES)}.")
         if self.size % self.accumulate:
             raise ValueError(f"accumulate: got {self.accumulate}; allowed: a divisor of batch {self.size}.")
         return self
@@ -70,7 +71,7 @@ def running(config: RunConfig, folder: Path) -> Generator[Progress, None, None]:
 
     Raises ``ValueError`` where the folder holds another run, and what ``training`` raises.
     """
-    pictures = DATASETS[config.data]()
+    pictures = dataset(config.data)
     record(config, pictures.sha256, folder)
     family, teacher = FAMILIES[config.family], None
     if family.needs is not None:
@@ -92,7 +93,7 @@ def load_run(folder: Path) -> Run:
         if not (folder / name).is_file():
             raise ValueError(f"{folder}: has no {name}; allowed: the folder of a finished run.")
     config = RunConfig.read(json.loads((folder / CONFIG).read_text("utf-8"))["settings"])
-    pictures = DATASETS[config.data]()
+    pictures = dataset(config.data)
     learner = untaught(FAMILIES[config.family], shape_of(pictures))
     learner.load_state_dict(load_file(folder / WEIGHTS))
     return Run(config, learner.eval(), pictures)

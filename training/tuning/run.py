@@ -72,11 +72,9 @@ def _parts(config: TuningConfig) -> Parts:
 
 def _cut(config: TuningConfig, found: Folder, parts: Parts) -> list[Skipped]:
     """Which captions the text encoder cannot read to their end."""
-    long = [
-        one
-        for one in found.examples
-        if config.prompt is None and parts.tokens(one.caption) > parts.text_limit
-    ]
+    if config.prompt is not None or config.word is not None:
+        return []  # none is read
+    long = [one for one in found.examples if parts.tokens(one.caption) > parts.text_limit]
     reason = f"its caption is read up to {parts.text_limit} tokens"
     return [Skipped(one.file.relative_to(found.root).as_posix(), reason) for one in long]
 

@@ -143,6 +143,15 @@ def test_a_packed_layer_is_the_layer_with_the_unpacked_weight(
     assert a.grad is not None and b.grad is not None and torch.allclose(a.grad, b.grad, atol=1e-4)
 
 
+def test_a_packed_layer_learns_in_mixed_precision() -> None:
+    packed, x = Packed(nn.Linear(8, 6), 4), torch.randn(2, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = packed(x)
+    out.float().sum().backward()
+    assert x.grad is not None and x.grad.dtype == torch.float32
+    assert torch.allclose(x.grad, packed.weight().sum(0).expand(2, -1), atol=0.05)
+
+
 def test_memory_of_the_starter_in_few_bits() -> None:
     def taken(bits: int | None) -> int:
         parts = load("starter", device="cpu", dtype=torch.float32)
