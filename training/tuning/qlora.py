@@ -28,8 +28,9 @@ def begin(config: TuningConfig, parts: Parts, found: Folder, folder: Path) -> Ge
 QLORA = Tuning(
     title="QLoRA",
     source="arXiv:2305.14314",
-    explains="As LoRA, but the frozen weights are kept in 4 bits (NormalFloat) or 8 while it learns: a "
-    "seventh or a quarter of the memory, a little slower. The LoRA that comes of it fits the model as it is.",
+    explains="As LoRA, but the frozen weights are kept in 4 bits (NormalFloat) or 8 while it learns: "
+    "a fifth or less than a third of their memory, but slower. The LoRA that comes of it fits the model "
+    "as it is.",
     begin=begin,
     settings=("prompt", "rank", "layers", "bits", "dropout", "flip"),
     plan={"learning_rate": 5e-4},
