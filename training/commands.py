@@ -1,9 +1,11 @@
 """The lab's commands of the command line."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 
 def train(
@@ -16,24 +18,27 @@ def train(
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting. May be repeated."),
     ] = None,
 ) -> None:
-    """Train a small generative model from nothing: a family of the lab on one of its data sets."""
+    """Train a family of the lab from nothing, or tune a model on own pictures ("tuning" in CONFIG)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from training.run import read_config, running  # torch and diffusers, only for those who train
+    from training.settings import read_values
 
-    try:
-        settings = read_config(config, changes or ())
-    except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from None
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     try:
+        values = read_values(config, changes or ())
+        steps = _tuning(values, out) if "tuning" in values else _family(values, out)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from None
+    try:
         with Progress(*columns, console=console) as bar:
-            row = bar.add_task(settings.family, total=None)
-            for at in running(settings, out):
-                told = f"{settings.family}, loss {at.losses['loss']:.4f}"
-                bar.update(row, description=told, completed=at.step, total=at.of)
+            row = bar.add_task("", total=None)
+            for doing, step, of in steps:
+                head, _, remarks = doing.partition("\n")
+                if remarks:
+                    bar.console.print(remarks, style="yellow", markup=False, highlight=False)
+                bar.update(row, description=escape(head), completed=step, total=of)
     except KeyboardInterrupt:
         console.print("Interrupted; the same command goes on from here.")
         raise typer.Exit(130) from None
@@ -41,3 +46,23 @@ def train(
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None
     typer.echo(str(out))
+
+
+def _family(values: Mapping[str, Any], out: Path) -> Iterator[tuple[str, int, int]]:
+    """(what it does, step, of how many). Raises ``ValueError`` at once where a setting is wrong."""
+    from training.run import RunConfig, running  # torch and diffusers, only for those who train
+
+    settings = RunConfig.read(values)
+    return (
+        (f"{settings.family}, loss {at.losses['loss']:.4f}", at.step, at.of) for at in running(settings, out)
+    )
+
+
+def _tuning(values: Mapping[str, Any], out: Path) -> Iterator[tuple[str, int, int]]:
+    from training.tuning.run import read_tuning, tuning
+
+    settings = read_tuning(values)
+    return (
+        (f"{at.doing}, loss {at.losses['loss']:.4f}" if at.losses else at.doing, at.step, at.of)
+        for at in tuning(settings, out)
+    )

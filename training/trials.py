@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training.data.datasets import DATASETS
+from training.data.datasets import dataset
 from training.data.pictures import Pictures
 from training.evaluation import Features, Figures, floor
 from training.evaluation.baselines import baselines
@@ -76,7 +76,7 @@ def known_features(pictures: Pictures, shared: Path) -> Generator[At, None, Feat
 
 def baseline_trials(data: str, shared: Path, count: int) -> Generator[At, None, None]:
     """Measure the two baselines and the floor, once for a data set."""
-    pictures = DATASETS[data]()
+    pictures = dataset(data)
     features = yield from known_features(pictures, shared)
     for name, learner in baselines(pictures).items():
         folder = shared / BASELINES / name
@@ -94,7 +94,7 @@ def compared(
 
     Raises ``ValueError`` where a folder has no figures.
     """
-    pictures = DATASETS[data]()
+    pictures = dataset(data)
     best = Figures.model_validate_json((shared / BASELINES / "floor.json").read_text())
     results = [result_of(folders) for folders in trials]
     results += [_baseline(shared / BASELINES / name, name) for name in (PIXELS, GAUSSIAN)]
