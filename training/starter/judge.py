@@ -106,7 +106,7 @@ class JudgeTask:
         for k in range(self.size):
             scene, pixels[k], _ = scene_at(int(rng.integers(2**40)), self.seed)
             if self.looks and scene.style is None and rng.random() < 0.5:
-                pixels[k] = self.looks[rng.integers(len(self.looks))](pixels[k], rng)
+                pixels[k] = self.looks[int(rng.integers(len(self.looks)))](pixels[k], rng)
             grids.append(grid_of([(o.thing, o.x, o.y) for o in scene.objects]))
         x = to_tensor(pixels)
         blurred = nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
