@@ -23,7 +23,7 @@ from models import Parts, load
 from schedulers import SAMPLERS, SCHEDULES, Level, Sampler, SeededNoise, evaluations, first_noise, solve
 from training.starter.__main__ import CONFIG, workshop
 from training.starter.evaluation import SEED, Case, cases
-from training.starter.guided import guided
+from training.starter.guided import good_settings, guided
 from training.starter.judge import JudgeNet, detect
 
 OUT = Path("benchmarks/results/starter.json")
@@ -112,8 +112,8 @@ def main(
         }
     figures = {
         "prompts": prompts,
-        "guidance": parts.defaults["guidance"],
-        "guidance_high": parts.defaults.get("guidance_high"),
+        "guidance": good_settings(parts)["guidance"],
+        "guidance_high": good_settings(parts)["guidance_high"],
         "teacher": TEACHER,
         "adherence of the teacher": round(bench.adherence(bench.teacher), 4),
         "model": parts.sha256,

@@ -20,7 +20,7 @@ from training.starter.export import export
 
 FEW = {"steps": 2, "batch": 4, "learning_rate": 1e-3, "decay_from": 0.3, "ema": 0.5}
 TINY = {
-    "lora": {"scenes": 8, "rank": 8, **FEW},
+    "lora": {"scenes": 8, "rank": 5, **FEW},
     "control": {"scenes": 8, "rank": 4, **FEW},
     "judge": FEW,
     "styles": FEW,
@@ -44,9 +44,9 @@ def bench(starter: Path, tmp_path: Path) -> Bench:
 
 def test_the_words_of_styled_scenes_do_not_name_the_style() -> None:
     for example in in_style("sepia", 20, 0):
-        assert "sepia" not in example.text and example.picture[..., 2].mean() < example.picture[..., 0].mean()
-        blocks = example.picture.reshape(32, 4, 32, 4, 3)
-        assert (blocks == blocks[:, :1, :, :1]).all()
+        assert "sepia" not in example.text
+        red, green, blue = example.picture.transpose(2, 0, 1).astype(int)
+        assert (red > green).all() and (green > blue).all() and np.ptp(red) > 20
 
 
 def test_maps_are_of_their_pictures() -> None:
@@ -73,7 +73,7 @@ def test_a_lora_is_small_and_fits_the_starter_whole(bench: Bench, starter: Path)
     assert file == starter / "loras" / "noir.safetensors"
     parts = load(str(starter), dtype=torch.float32)
     patches = load_lora(file, parts).patches
-    assert patches.keys() == {"unet"} and all("attn" in name for name in patches["unet"])
+    assert patches.keys() == {"unet"} and all(".attn" in name or "conv" in name for name in patches["unet"])
     learnt = sum(tensor.numel() for tensor in load_file(file).values())
     assert learnt <= 0.01 * sum(p.numel() for p in parts.unet.parameters())
 

@@ -22,6 +22,7 @@ from training.adapters.scenes import MAPS, edges
 from training.data.scenes import render, scene_at
 from training.starter.codes import to_grid, to_tensor
 from training.starter.evaluation import HOW, SEED, SINGLES, cases, draw_cases, interval, placed
+from training.starter.guided import good_settings
 from training.starter.judge import JudgeNet, detect
 
 COUNT = 100  # prompts, of single objects
@@ -201,7 +202,7 @@ def evaluate(
     """
     measure = Measure(parts, objects, styles, count)
     out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {name: parts.defaults[name] for name in HOW if name in parts.defaults}
+    figures: dict[str, Any] = {name: good_settings(parts)[name] for name in HOW}
     figures["prompts"] = count
     rows = [measure.plain[:SHOWN]]
     for style in loras:

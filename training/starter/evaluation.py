@@ -34,7 +34,7 @@ from training.data.scenes import (
 )
 from training.data.vocabulary import COLOURS, RELATIONS, THINGS
 from training.starter.codes import to_grid, to_tensor
-from training.starter.guided import guided
+from training.starter.guided import good_settings, guided
 from training.starter.judge import JudgeNet, Seen, background_colour, detect, match_glyphs
 
 SEED = 20_000  # prompt k is drawn with seed SEED + k
@@ -95,7 +95,7 @@ def draw_cases(
     ``beside`` is entered while some cases, whose numbers it is given, are drawn: rows of the network's calls
     are those that are asked, then as many without words.
     """
-    good = parts.defaults
+    good = good_settings(parts)
     levels = SCHEDULES[good["schedule"]](parts.table, good["steps"])
     shape = (parts.latent_channels, SIDE // parts.scale_factor, SIDE // parts.scale_factor)
     pictures = []
@@ -204,7 +204,7 @@ def evaluate(net: JudgeNet, folder: Path, out: Path) -> tuple[dict[str, Any], di
     net, wanted = net.cpu(), cases()
     pictures = draw_cases(parts, wanted)
     figures = {
-        "settings": {**{name: parts.defaults[name] for name in HOW if name in parts.defaults}, "seed": SEED},
+        "settings": {**{name: good_settings(parts)[name] for name in HOW}, "seed": SEED},
         "starter": judge(net, pictures, wanted),
         "judges": judge(net, rendered(wanted, np.random.default_rng(SEED + 1)), wanted),
         "vae": reconstruction(parts),

@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from math import inf
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models import Context, Parts
+from pipelines.recipe import OF_MODEL, Recipe
 from schedulers import Level
+
+
+def good_settings(parts: Parts) -> dict[str, Any]:
+    """What a model is drawn with where nothing else is asked: its own defaults, else those of any recipe."""
+    return {name: parts.defaults.get(name, Recipe.model_fields[name].default) for name in OF_MODEL}
 
 
 def guided(parts: Parts, texts: Sequence[str]) -> Callable[[Tensor, Level], Tensor]:
@@ -16,7 +23,8 @@ def guided(parts: Parts, texts: Sequence[str]) -> Callable[[Tensor, Level], Tens
 
     Rows of the network's calls are those that are asked, then as many without words.
     """
-    strength, high = parts.defaults["guidance"], parts.defaults.get("guidance_high", inf)
+    good = good_settings(parts)
+    strength, high = good["guidance"], good["guidance_high"] or inf
     blank = parts.encode_text([""]).expand(len(texts))
     context = Context.cat([parts.encode_text(list(texts)), blank])
 
