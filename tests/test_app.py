@@ -253,7 +253,7 @@ def test_draw_follows_and_takes_after_pictures(
             * 5,
             "ControlNets: got",
         ),
-        (("--control", "edges=PHOTO"), "ControlNet 1: got the ControlNet 'edges'; allowed: none"),
+        (("--control", "gone=PHOTO"), "ControlNet 1: got the ControlNet 'gone'; allowed: edges, shapes"),
         (("--reference", "plus=PHOTO"), "Reference 1: got the IP-Adapter 'plus'; allowed: none"),
     ],
 )

@@ -1,5 +1,5 @@
-"""The lab: data, networks, the loop that trains them, and what measures them."""
+"""The lab: data, networks, the loop that trains them, and what measures them.
 
-from models.torchvision_guard import guard_torchvision
-
-guard_torchvision()  # before anything here imports diffusers or transformers (ADR 0003)
+What the page reads of it (families, sessions, reports) imports diffusers, transformers and accelerate only
+where they are used, so that the page opens without them.
+"""

@@ -5,9 +5,12 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from accelerate import Accelerator
 from safetensors import SafetensorError
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 KEPT = 2  # the newest, and the one before it
 SPENT = "spent.json"
@@ -30,7 +33,7 @@ class Spent:
         self.steps += 1
 
 
-def save(accelerator: Accelerator, folder: Path, step: int, spent: Spent) -> None:
+def save(accelerator: "Accelerator", folder: Path, step: int, spent: Spent) -> None:
     """Stage, then rename: a checkpoint that has its final name is whole. The one before is kept.
 
     Raises ``OSError`` that says what stays when it cannot be written.
@@ -56,7 +59,7 @@ def save(accelerator: Accelerator, folder: Path, step: int, spent: Spent) -> Non
     accelerator.wait_for_everyone()
 
 
-def resume(accelerator: Accelerator, folder: Path, spent: Spent) -> int:
+def resume(accelerator: "Accelerator", folder: Path, spent: Spent) -> int:
     """Load the newest whole checkpoint, drop the curve's rows after it; returns its step (0 if none)."""
     whole = _whole(folder)
     step = int(whole[-1].name) if whole else 0

@@ -13,19 +13,22 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState, PartialState
-from diffusers.training_utils import EMAModel
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from torch import Tensor, nn
 
 from models.hardware import best_device, best_dtype
+from models.torchvision_guard import guard_torchvision
 from training.checkpoints import Spent, resume, save
+
+if TYPE_CHECKING:  # imported where they are used: seconds, and only for who trains
+    from accelerate import Accelerator
+    from accelerate.state import PartialState
+    from diffusers.training_utils import EMAModel
 
 
 class Task(Protocol):
@@ -151,6 +154,9 @@ class _Course:
         optimiser = torch.optim.AdamW(
             self.learnt, lr=plan.learning_rate, weight_decay=plan.weight_decay, betas=plan.betas, fused=True
         )
+        guard_torchvision()
+        from diffusers.training_utils import EMAModel
+
         self.ema = EMAModel(self.learnt, decay=plan.ema, foreach=True)
         self.ema.to(accelerator.device)
         self.wrapped, self.optimiser = accelerator.prepare(module, optimiser)
@@ -220,14 +226,19 @@ def _parts(batch: list[Tensor], count: int) -> list[tuple[Tensor, ...]]:
     return list(zip(*(tensor.chunk(count) for tensor in batch), strict=True))
 
 
-def processes() -> PartialState:
+def processes() -> "PartialState":
     """Who else trains this. On a machine without a GPU accelerate has to be told so: left to itself it makes
     each launched process a run of its own."""
+    from accelerate.state import PartialState
+
     return PartialState(cpu=best_device().type == "cpu")
 
 
-def _accelerator(mixed: str, folder: Path) -> Accelerator:
+def _accelerator(mixed: str, folder: Path) -> "Accelerator":
     """accelerate has one state a process, which keeps the first precision: another run may want another."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
     if AcceleratorState._shared_state and AcceleratorState().mixed_precision != mixed:
         AcceleratorState._reset_state()
     processes()
@@ -241,7 +252,7 @@ def _accelerator(mixed: str, folder: Path) -> Accelerator:
     return accelerator
 
 
-def _with_ema(ema: EMAModel, learnt: list[nn.Parameter], action: Callable[[], None]) -> None:
+def _with_ema(ema: "EMAModel", learnt: list[nn.Parameter], action: Callable[[], None]) -> None:
     ema.store(learnt)
     ema.copy_to(learnt)
     try:
@@ -250,7 +261,7 @@ def _with_ema(ema: EMAModel, learnt: list[nn.Parameter], action: Callable[[], No
         ema.restore(learnt)
 
 
-def _sample(task: Task, accelerator: Accelerator, file: Path) -> None:
+def _sample(task: Task, accelerator: "Accelerator", file: Path) -> None:
     if not accelerator.is_main_process:
         return
     was_training = task.module.training
@@ -263,7 +274,7 @@ def _sample(task: Task, accelerator: Accelerator, file: Path) -> None:
         picture.save(file)
 
 
-def _log(accelerator: Accelerator, folder: Path, row: dict[str, float]) -> None:
+def _log(accelerator: "Accelerator", folder: Path, row: dict[str, float]) -> None:
     if accelerator.is_main_process:
         with (folder / "curve.jsonl").open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -11,17 +11,17 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.studio import ROOT
 from tests.e2e.test_create import until
+from ui.easel import SCRIPTS
 
 pytestmark = pytest.mark.e2e
 
 STATIC = ROOT / "static"
 ADDRESS = "http://127.0.0.1:9/"  # nothing listens there: the test answers
-SCRIPTS = ("mask.js", "view.js", "edit.js")
 SIZE = (96, 64)
 
 
 def document() -> str:
-    scripts = "".join(f"<script>{(STATIC / name).read_text()}</script>" for name in SCRIPTS)
+    scripts = "".join(f"<script>{script.read_text()}</script>" for script in SCRIPTS)
     styles = "".join((STATIC / name).read_text() for name in ("style.css", "edit.css"))
     canvas = (STATIC / "canvas.html").read_text()
     mount = "<script>AtelierEdit.mount(document.body)</script>"
@@ -217,7 +217,7 @@ def test_a_mask_is_loaded_or_refused(page: Page) -> None:
     half.paste(255, (0, 0, 48, 64))
     half.paste(128, (48, 0, 60, 64))
     for image, said in (
-        (half, "The mask was loaded."),
+        (half, "Mask: loaded."),
         (half.resize((48, 32)), "Mask: got 48 x 32 pixels; allowed: the 96 x 64"),
     ):
         file = io.BytesIO()

@@ -4,8 +4,10 @@ from collections.abc import Iterator
 import pytest
 from accelerate.state import AcceleratorState
 
-import training  # noqa: F401  (guards torchvision before any test imports diffusers)
+from models.torchvision_guard import guard_torchvision
 from training.data.glyphs import font
+
+guard_torchvision()  # before any test imports diffusers or torchmetrics
 
 
 @pytest.fixture(autouse=True)

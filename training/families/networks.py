@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import torch
-from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.torchvision_guard import guard_torchvision
 from training.families.family import Shape
 
 PATCHED = 32  # from this side on the U-Net sees squares of 2 x 2 pixels as one: a quarter of the work
@@ -22,6 +22,9 @@ class Denoiser(nn.Module):
         side, channels = side // self.patch, channels * self.patch**2
         widths = {2: (64,), 4: (64, 64), 8: (32, 64), 16: (32, 64, 64)}.get(side, (32, 64, 64))
         plain = len(widths) - 1
+        guard_torchvision()
+        from diffusers.models.unets.unet_2d import UNet2DModel  # seconds, and only for who trains
+
         self.unet = UNet2DModel(
             sample_size=side, in_channels=channels, out_channels=channels, block_out_channels=widths,
             down_block_types=("DownBlock2D",) * plain + ("AttnDownBlock2D",),

@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import GPT2Config, GPT2LMHeadModel
 
+from models.torchvision_guard import guard_torchvision
 from training.families.chance import Chance
 from training.families.diffusion import evenly
 from training.families.family import Family, Learner, Reconstruction, Shape
@@ -57,6 +57,9 @@ class Transformer(Learner, Reconstruction):
         super().__init__()
         self.coder = coder.requires_grad_(False)
         self.length = coder.rows**2
+        guard_torchvision()
+        from transformers import GPT2Config, GPT2LMHeadModel  # seconds, and only for who trains
+
         config = GPT2Config(
             vocab_size=coder.words + shape.classes, n_positions=self.length, n_embd=WIDTH, n_layer=LAYERS,
             n_head=HEADS, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,

@@ -1,13 +1,17 @@
 """Every way to tune a model on pictures of one's own, by name: one file here and one line adds one."""
 
-from training.tuning.controlnet import CONTROLNET
-from training.tuning.dpo import DPO
-from training.tuning.dreambooth import DREAMBOOTH
-from training.tuning.full import FULL
-from training.tuning.lora import LORA
-from training.tuning.qlora import QLORA
-from training.tuning.textual_inversion import TEXTUAL_INVERSION
-from training.tuning.tuning import At, Tuned, Tuning, TuningConfig
+from models.torchvision_guard import guard_torchvision
+
+guard_torchvision()  # before anything here imports diffusers or transformers (ADR 0003)
+
+from training.tuning.controlnet import CONTROLNET  # noqa: E402
+from training.tuning.dpo import DPO  # noqa: E402
+from training.tuning.dreambooth import DREAMBOOTH  # noqa: E402
+from training.tuning.full import FULL  # noqa: E402
+from training.tuning.lora import LORA  # noqa: E402
+from training.tuning.qlora import QLORA  # noqa: E402
+from training.tuning.textual_inversion import TEXTUAL_INVERSION  # noqa: E402
+from training.tuning.tuning import At, Tuned, Tuning, TuningConfig  # noqa: E402
 
 __all__ = ["TUNINGS", "At", "Tuned", "Tuning", "TuningConfig"]
 
