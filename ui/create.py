@@ -27,11 +27,11 @@ EXAMPLES = (
     "a cat on the grass",
     "a rocket in a starry night",
     "a banana left of a pear",
-    "two penguins, watercolour",
-    "an owl, pixel art",
+    "two penguins in the snow",
+    "an owl on brown <lora:noir:1>",
     "a sailboat at sea",
-    "a fox, pencil sketch",
-    "a guitar, neon",
+    "a fox on a teal background",
+    "a guitar on white <lora:sepia:1>",
 )
 HINT = """<p class="hint">More steps are slower and a little more exact. Guidance is how strongly the prompt
 is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is shown below the picture, and ♻️

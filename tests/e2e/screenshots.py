@@ -14,11 +14,11 @@ from tests.models.test_kind import KOHYA, unet
 
 IMAGES = ROOT / "docs" / "images"
 PROMPTS = (
-    "a fox, pencil sketch",
+    "a fox on a teal background",
     "a sailboat at sea",
-    "a guitar, neon",
-    "an owl, pixel art",
-    "two penguins, watercolour",
+    "a guitar on white <lora:sepia:1>",
+    "an owl on brown <lora:noir:1>",
+    "two penguins in the snow",
     "a banana left of a pear",
     "a rocket in a starry night",
     "a cat on the grass",
