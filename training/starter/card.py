@@ -87,6 +87,6 @@ def write_card(
         "It knows its few hundred words and nothing else: no people, no places, no text, no photographs. Unknown",
         "words are ignored or turn into the nearest known shape. Small objects in groups lose detail. Sizes other",
         "than 128 x 128 repeat or stretch objects. It is a start, not an end: load the checkpoints you own.", "",
-        "`weak/` is a companion a fiftieth of its size, for autoguidance (1.5 to 2 is good).", "",
+        "`weak/` is a companion a fiftieth of its size, for autoguidance (2 is enough; 4 burns).", "",
     ]  # fmt: skip
     file.write_text("\n".join(lines), encoding="utf-8")
