@@ -1,7 +1,6 @@
 """Learning on a frozen starter: a LoRA of a style, and a Control-LoRA of a map. Knows no files."""
 
 import re
-from typing import Any
 
 import torch
 from diffusers.models.controlnets.controlnet import ControlNetModel
@@ -11,11 +10,12 @@ from PIL import Image
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from adapters.controlnet import config_beside
 from models import Parts
 from training.adapters.scenes import Learnt
 from training.starter.cache import LENGTH
-from training.starter.unet import DROP_CAPTION, Denoising, timesteps
+from training.starter.unet import DROP_CAPTION, timesteps
+from training.tuning.controlnet import Steered, copied
+from training.tuning.denoising import Denoising
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 ENDS = ("conv_in", "conv_out")  # each channel of the codes goes through them: they are given ``END_RANK``
@@ -24,7 +24,7 @@ NEXT = (r"up_blocks\.2\.resnets\.\d\.conv[12]",)
 LEARNT = rf"({'|'.join(ENDS + NEXT)})|.*\.({'|'.join(map(re.escape, ATTENTION))})"  # whole names of modules
 WHOLE = ("controlnet_cond_embedding.", "controlnet_down_blocks.", "controlnet_mid_block.")  # learnt in full
 
-MAP_WIDTHS = (16, 32, 64, 96, 128)  # of the layers that a map goes through, each at half the size of the last
+MIN_SNR = 5.0  # as the starter itself learnt
 
 
 def states_of(parts: Parts, texts: list[str]) -> Tensor:
@@ -48,7 +48,7 @@ class LoraTask:
         ends = dict.fromkeys(ENDS, END_RANK)
         unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, target_modules=LEARNT,
                                     rank_pattern=ends, alpha_pattern=ends))  # fmt: skip
-        self.module = Denoising(unet)
+        self.module = Denoising(unet, parts.parametrisation, MIN_SNR)
         self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
 
     def batch(self, step: int, rank: int) -> tuple[Tensor, ...]:
@@ -59,39 +59,15 @@ class LoraTask:
         return None
 
 
-class Following(nn.Module):
-    """The frozen U-Net with the residuals of a ControlNet that learns."""
-
-    def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel) -> None:
-        super().__init__()
-        self.control = control
-        self.denoising = Denoising(unet.requires_grad_(False))
-        unet.register_forward_pre_hook(self._follow, with_kwargs=True)
-        self.map: Tensor | None = None
-
-    def forward(
-        self, map: Tensor, x0: Tensor, context: Tensor, t: Tensor, noise: Tensor
-    ) -> dict[str, Tensor]:
-        """map (B, 3, H, W) in [0, 1]; x0, noise (B, C, h, w); context (B, L, WIDTH); t (B,) timesteps."""
-        self.map = map
-        return self.denoising(x0, context, t, noise)
-
-    def _follow(self, module: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        x, t, context = args
-        down, middle = self.control(x, t, context, self.map, return_dict=False)
-        gained = {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
-        return args, named | gained
-
-
 class ControlTask:
     """A ControlNet (arXiv:2302.05543) that begins as the U-Net's encoder and differs from it by a LoRA; the
     layers that the U-Net has not are learnt in full."""
 
     def __init__(self, parts: Parts, learnt: Learnt, rank: int, batch: int, seed: int) -> None:
         assert learnt.maps is not None
-        unet: UNet2DConditionModel = parts.unet.float()
-        self.control = beside(unet, parts, rank)
-        self.module = Following(unet, self.control)
+        parts.unet.float()
+        self.control = beside(parts, rank)
+        self.module = Steered(Denoising(parts.unet, parts.parametrisation, MIN_SNR), self.control)
         self.maps = learnt.maps
         self.drawn = Drawn(learnt, states_of(parts, [*learnt.texts, ""]), batch, seed)
 
@@ -103,15 +79,9 @@ class ControlTask:
         return None
 
 
-def beside(unet: UNet2DConditionModel, parts: Parts, rank: int) -> ControlNetModel:
+def beside(parts: Parts, rank: int) -> ControlNetModel:
     """A ControlNet of the U-Net's shape and weights, with a LoRA on all that the U-Net has too."""
-    halvings = parts.scale_factor.bit_length() - 1  # from pixels to latents
-    config = config_beside(ControlNetModel, parts)
-    config |= {"conditioning_embedding_out_channels": MAP_WIDTHS[-1 - halvings :]}
-    control: ControlNetModel = ControlNetModel.from_config(config)  # pyright: ignore[reportAssignmentType]
-    theirs = unet.state_dict()
-    shared = {name: theirs[name] for name in control.state_dict() if name in theirs}
-    control.load_state_dict(shared, strict=False)
+    control = copied(parts)
     layers = [re.escape(name) for name, module in control.named_modules()
               if isinstance(module, nn.Conv2d | nn.Linear) and not f"{name}.".startswith(WHOLE)]  # fmt: skip
     inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=rank, target_modules="|".join(layers)), control)
