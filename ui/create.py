@@ -232,7 +232,8 @@ class Create:
         self._engine.preload(values[self.form.names.index("model")])
         settings = kept.get("settings")
         before = str(settings.get("model", "")) if isinstance(settings, dict) else ""
-        return self.form.updates(self.form.moved(before, values))
+        moved = self.form.updates(self.form.moved(before, values))
+        return moved or {self.form["model"]: gr.skip()}  # Gradio takes no empty dict for "nothing changes"
 
     def draw_with(self, model: str, kept: dict[str, Any], *values: Any) -> Updates:
         """As if ``model`` had been chosen in the form, whose components show ``values``."""

@@ -152,7 +152,7 @@ class Watch:
         """The tab is looked at: what reached its components before they were there is said once more."""
         job = self._engine.job(job_id)
         if job is None:
-            return {} if job_id else self._nothing()
+            return {self._caption: gr.skip()} if job_id else self._nothing()  # Gradio takes no empty dict
         return self._state(job, job.event)
 
     # How a job looks

@@ -1,6 +1,7 @@
 """The studio under test and a fresh browser context for each test."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.fixture
 def page(studio: Studio, browser: Browser) -> Iterator[Page]:
-    """A page of a new visitor. Fails the test on a script error or a request to anywhere else."""
+    """A page of a new visitor. Fails the test on a script error, a request to anywhere else, or an exception
+    in the studio."""
+    before = (studio.home / "log.txt").stat().st_size
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     page.set_default_timeout(120_000)
@@ -51,7 +54,13 @@ def page(studio: Studio, browser: Browser) -> Iterator[Page]:
     page.locator("#generate").wait_for()
     yield page
     context.close()
-    assert not faults
+    assert not [*faults, *exceptions((studio.home / "log.txt").read_bytes()[before:].decode())]
+
+
+def exceptions(log: str) -> list[str]:
+    """The last lines of the tracebacks in ``log``, but for what Gradio itself says of a value out of bounds."""
+    last = re.findall(r"^Traceback .*\n(?:[ \t].*\n|\n)*(.+)", log, re.MULTILINE)
+    return [line for line in last if not line.startswith("gradio.exceptions.Error:")]
 
 
 def is_ours(url: str) -> bool:

@@ -7,8 +7,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.studio import Studio
-
 pytestmark = pytest.mark.e2e
 WAIT = 600_000  # milliseconds
 
@@ -37,7 +35,7 @@ def shoot(page: Page, name: str) -> None:
         page.set_viewport_size({"width": 1440, "height": 900})
 
 
-def test_a_model_is_trained_found_again_and_drawn_with(page: Page, studio: Studio) -> None:
+def test_a_model_is_trained_found_again_and_drawn_with(page: Page) -> None:
     ask(page, "VAE", "0.1")
     expect(page.locator(".trial.busy")).to_contain_text("Training:", timeout=WAIT)
     page.reload()
@@ -60,10 +58,9 @@ def test_a_model_is_trained_found_again_and_drawn_with(page: Page, studio: Studi
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     shoot(page, "compared")
-    assert "Traceback" not in (studio.home / "log.txt").read_text()
 
 
-def test_training_stops_and_goes_on(page: Page, studio: Studio) -> None:
+def test_training_stops_and_goes_on(page: Page) -> None:
     ask(page, "VAE", "30")
     expect(page.locator(".trial.busy")).to_contain_text("Training:", timeout=WAIT)
     page.click("#lab-stop")
