@@ -58,7 +58,7 @@ def page(studio: Studio, browser: Browser) -> Iterator[Page]:
 
 
 def exceptions(log: str) -> list[str]:
-    """The last lines of the tracebacks in ``log``, but for what Gradio itself says of a value out of bounds."""
+    """How the tracebacks in ``log`` end, but for what Gradio itself says of a value out of bounds."""
     last = re.findall(r"^Traceback .*\n(?:[ \t].*\n|\n)*(.+)", log, re.MULTILINE)
     return [line for line in last if not line.startswith("gradio.exceptions.Error:")]
 
