@@ -77,6 +77,7 @@ def test_the_command_writes_the_page_with_its_tables_and_goes_on(tmp_path: Path)
     ("change", "said"),
     [
         ("families=ddpm-x", "families: got ddpm-x; allowed:"),
+        ("headline=vae,ddpm-x", "headline: got ddpm-x; allowed:"),
         ("colour=red", "got 'colour=red'"),
         ("seeds", "allowed:"),
     ],
