@@ -3,7 +3,6 @@
 Everything the studio writes lives below one folder: $ATELIER_HOME, or ``studio`` where it is started.
 """
 
-import inspect
 import os
 import secrets
 from contextlib import closing
@@ -14,7 +13,6 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import typer
-from PIL import Image
 
 from adapters import (
     PREPROCESSORS,
@@ -41,12 +39,13 @@ from engine import (
 from engine.doctor import report
 from gallery import Gallery, commands, save_picture
 from gallery.commands import HERE, Home
-from gallery.inputs import sha256_of, upright, weighed_picture
-from gallery.pictures import PictureError, open_picture
+from gallery.inputs import upright
+from gallery.options import draw_signature, given_pictures
+from gallery.pictures import open_picture
 from models import defaults
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
-from pipelines.recipe import OF_MODEL, FieldSpec, fields, part_fields
+from pipelines.recipe import OF_MODEL
 from training import commands as lab
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, help="A text-to-image diffusion studio.")
@@ -66,31 +65,7 @@ Manage = Annotated[
         help="Let the page open model folders and download; if not given, only off the network.",
     ),
 ]
-INFLUENCES = {
-    name: Annotated[list[str] | None, typer.Option(
-        metavar="NAME=FILE[:WEIGHT]", help=f"A picture to {what} NAME. May be repeated, up to 4 times."
-    )]
-    for name, what in (("control", "follow by the ControlNet"), ("reference", "take after by the IP-Adapter"))
-}  # fmt: skip
-REGION = Annotated[list[str] | None, typer.Option(
-    metavar="FILE[:WEIGHT]=PROMPT", help="A prompt for where the picture FILE is white. May be repeated."
-)]  # fmt: skip
 STYLES = Path(__file__).parent / "static" / "styles.csv"  # where the host has none
-FILES = ("picture", "mask", "sketch")  # fields of an edit that are given as files
-STARTS = {
-    "edit": "init",
-    "variation": "variation_seed",
-    "hires": "hires_scale",
-    "tiles": "tiles_side",
-    "upscale": "upscale",
-}  # options that ask for a part
-OF_PICTURE = {"edit": "init", "upscale": "upscale"}  # the options that give a part its picture
-PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
-    name: (part, spec.name, spec)
-    for part in STARTS for spec in part_fields(part)
-    for name in (OF_PICTURE[part] if spec.name == "picture"
-                 else spec.name if part == "edit" else f"{part}_{spec.name}",)
-}  # fmt: skip
 LOCAL = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine reaches
 
 
@@ -160,11 +135,7 @@ def draw(
     from rich.console import Console
 
     console = Console(stderr=True)
-    pictures: dict[str, Image.Image] = {}
-    given = nested(given, pictures)
-    given["controls"] = led("--control", "net", control, pictures)
-    given["references"] = led("--reference", "adapter", reference, pictures)
-    given["regions"] = [placed(one, pictures) for one in region or ()]
+    given, pictures = given_pictures(given, control, reference, region)
     good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
     given = good | {name: value for name, value in given.items() if value is not None}
     given.setdefault("seed", random_seed())
@@ -202,60 +173,9 @@ def draw(
         save_finished(job, files, console)
 
 
-def led(
-    option: str, reader: str, said: list[str] | None, pictures: dict[str, Image.Image]
-) -> list[dict[str, Any]]:
-    """What each ``NAME=FILE[:WEIGHT]`` says, as a recipe has it; the pictures come into ``pictures``."""
-    found = []
-    for text in said or ():
-        try:
-            name, picture, weight = weighed_picture(text)
-        except (ValueError, OSError) as error:
-            raise typer.BadParameter(str(error), param_hint=option) from None
-        pictures[sha256_of(picture)] = picture
-        found.append({reader: name, "picture": sha256_of(picture), "weight": weight})
-    return found
-
-
-def placed(said: str, pictures: dict[str, Image.Image]) -> dict[str, Any]:
-    """The region that ``FILE[:WEIGHT]=PROMPT`` says, as a recipe has it; its mask comes into ``pictures``."""
-    file, equals, prompt = said.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"got {said[:80]!r}; allowed: FILE[:WEIGHT]=PROMPT.", param_hint="--region")
-    [found] = led("--region", "prompt", [f"mask={file}"], pictures)
-    return {"mask": found["picture"], "prompt": prompt, "weight": found["weight"]}
-
-
 def shipped(kind: str) -> dict[str, Path]:
     """The adapters that come with the starter, by name; ``kind`` is their folder."""
     return {file.stem: file for file in sorted((STARTER / kind).glob("*.safetensors"))}
-
-
-def nested(given: dict[str, Any], pictures: dict[str, Image.Image]) -> dict[str, Any]:
-    """``given`` with the options of each part of the recipe as that part, if the one that asks for it is
-    given; the pictures of its files go into ``pictures``."""
-    kept = {name: value for name, value in given.items() if name not in PARTS}
-    for part in dict.fromkeys(part for part, _, _ in PARTS.values()):
-        names = {field: name for name, (its, field, _) in PARTS.items() if its == part}
-        values = {field: given[name] for field, name in names.items() if given[name] is not None}
-        if values and given[STARTS[part]] is None:
-            name = next(names[field] for field in values)
-            raise typer.BadParameter(f"got it without {dashed(STARTS[part])}", param_hint=dashed(name))
-        for field in values.keys() & FILES:
-            values[field] = kept_picture(values[field], dashed(names[field]), pictures)
-        if values:
-            kept[part] = values
-    return kept
-
-
-def kept_picture(file: Path, option: str, pictures: dict[str, Image.Image]) -> str:
-    """Its name in recipes."""
-    try:
-        picture = upright(open_picture(file))
-    except PictureError as error:
-        raise typer.BadParameter(str(error), param_hint=option) from None
-    pictures[sha256_of(picture)] = picture
-    return sha256_of(picture)
 
 
 def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
@@ -298,61 +218,6 @@ def follow(job: Job, console: Any) -> None:
 
 def numbered(out: Path, number: int) -> Path:
     return out.with_name(f"{out.stem}-{number}{out.suffix}")
-
-
-def draw_signature() -> inspect.Signature:
-    """The options of ``draw``: the prompt, one option for each field of the recipe, and where to write."""
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    prompt, *others = sorted(fields(), key=lambda spec: spec.name != "prompt")
-    parameters = [
-        inspect.Parameter(
-            "prompt", keyword, annotation=Annotated[str, typer.Argument(help=prompt.help, show_default=False)]
-        ),
-        *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
-        *(inspect.Parameter(name, keyword, default=None, annotation=a)
-          for name, a in (INFLUENCES | {"region": REGION}).items()),
-        *(inspect.Parameter(name, keyword, default=None, annotation=_part_option(name, field, spec))
-          for name, (_, field, spec) in PARTS.items()),
-        inspect.Parameter(
-            "out", keyword, default=Path("picture.png"),
-            annotation=Annotated[Path, typer.Option(help="PNG to write; several are NAME-1.png, ...")],
-        ),
-        inspect.Parameter(
-            "overwrite", keyword, default=False,
-            annotation=Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")],
-        ),
-    ]  # fmt: skip
-    return inspect.Signature(parameters)
-
-
-def _default(spec: FieldSpec) -> object:
-    """None is "not given": a new seed each time, which is told, and the model's own defaults."""
-    return None if spec.name in ("seed", *OF_MODEL) else spec.default
-
-
-def _option(spec: FieldSpec) -> Any:
-    allowed = "random if not given" if spec.name == "seed" else spec.allowed
-    if spec.name in OF_MODEL:
-        allowed += "; the model's own if not given"
-    kind = spec.type | None if _default(spec) is None else spec.type
-    return Annotated[kind, typer.Option(dashed(spec.name), help=f"{spec.help} ({allowed})")]
-
-
-def dashed(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _part_option(name: str, field: str, spec: FieldSpec) -> Any:
-    """An option that makes nothing of itself: what is not given stays as the part declares it."""
-    if field in FILES:
-        option = typer.Option(dashed(name), exists=True, dir_okay=False, help=f"A file: {spec.help}")
-        return Annotated[Path | None, option]
-    if spec.type is bool:
-        return Annotated[
-            bool | None, typer.Option(f"{dashed(name)}/--no-{name.replace('_', '-')}", help=spec.help)
-        ]
-    told = spec.allowed if spec.default is None else f"{spec.allowed}; {spec.default} if not given"
-    return Annotated[spec.type | None, typer.Option(dashed(name), help=f"{spec.help} ({told})")]
 
 
 draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)

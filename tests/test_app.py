@@ -222,8 +222,8 @@ def test_draw_follows_and_takes_after_pictures(
     photo = tmp_path / "a photo:2.png"  # a file that is there is one, though it seems to have a weight
     Image.radial_gradient("L").convert("RGB").save(photo)
     size = ("--model", str(tiny_folder), "--steps", "2", "--width", "64", "--height", "64", "--seed", "7")
-    given = ["--control", f"edges={photo}:0.5"]
-    given += ["--reference", f"plus={photo}", "--reference", f"plus={photo}:0.25"]
+    given = ["--control", f"edges={photo}:0.5,end=0.5,start=0.0,resize=fit"]
+    given += ["--reference", f"plus={photo}", "--reference", f"plus={photo}:0.25,end=0.5"]
     code, said = run("draw", "a cat", *size, "--out", str(tmp_path / "plain.png"))
     assert code == 0, said
     code, said = run("draw", "a cat", *size, *given, "--out", str(tmp_path / "led.png"))
@@ -231,8 +231,13 @@ def test_draw_follows_and_takes_after_pictures(
     recipe = read_recipe(tmp_path / "led.png")
     with Image.open(photo) as picture:
         name = sha256_of(picture)
-    assert [(c.net, c.weight, c.picture) for c in recipe.controls] == [("edges", 0.5, name)]
-    assert [(r.adapter, r.weight) for r in recipe.references] == [("plus", 1.0), ("plus", 0.25)]
+    [control] = recipe.controls
+    assert (control.net, control.weight, control.picture) == ("edges", 0.5, name)
+    assert (control.start, control.end, control.resize, control.balance) == (0.0, 0.5, "fit", "balanced")
+    assert [(r.adapter, r.weight, r.end) for r in recipe.references] == [
+        ("plus", 1.0, 1),
+        ("plus", 0.25, 0.5),
+    ]
     with Image.open(tmp_path / "plain.png") as plain, Image.open(tmp_path / "led.png") as led:
         assert plain.tobytes() != led.tobytes()
 
@@ -242,6 +247,10 @@ def test_draw_follows_and_takes_after_pictures(
     [
         (("--control", "edges"), "got 'edges'; allowed: NAME=FILE or NAME=FILE:WEIGHT"),
         (("--control", "=photo.png"), "got '=photo.png'; allowed: NAME=FILE"),
+        (("--control", "edges=PHOTO,end=late"), "got 'end=late'; allowed: start (a number from 0 to 1), end"),
+        (("--control", "edges=PHOTO,colour=1"), "got 'colour=1'; allowed: start (a number from 0 to 1), end"),
+        (("--control", "edges=PHOTO,resize=grow"), "ControlNet 1, Resize: got 'grow'; allowed: one of crop"),
+        (("--control", "edges=PHOTO,start=0.5,end=0.5"), "ControlNet 1, End: got 0.5; allowed: more than"),
         (("--reference", "plus=photo.png:much"), "got 'plus=photo.png:much'; allowed: NAME=FILE"),
         (("--reference", "plus=/nowhere/photo.png"), "/nowhere/photo.png:"),
         (("--reference", "plus=PHOTO:3"), "Reference 1, Weight: got 3.0; allowed: a number from 0 to 2"),
