@@ -70,7 +70,9 @@ def load_lora(file: Path, parts: Parts) -> Lora:
     patches: dict[str, dict[str, Patch]] = defaultdict(dict)
     for (component, path), its in found.items():
         try:
-            patches[component][path] = patch(its, networks[component].get_submodule(path).weight)
+            patches[component][path] = patch(
+                its, networks[component].get_submodule(path).weight, parts.device
+            )
         except (ValueError, RuntimeError, KeyError) as error:
             raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {error}.") from None
     return Lora(file.stem, patches)

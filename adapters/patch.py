@@ -43,8 +43,9 @@ class Patch:
         return (self.up.flatten(1) @ self.down.flatten(1)).view(len(self.up), *self.down.shape[1:])
 
 
-def patch(tensors: Mapping[str, Tensor], weight: Tensor) -> Patch:
-    """The patch of a module with ``weight``, from its tensors by ``SUFFIXES``; in the weight's dtype.
+def patch(tensors: Mapping[str, Tensor], weight: Tensor, device: torch.device | None = None) -> Patch:
+    """The patch of a module with ``weight``, from its tensors by ``SUFFIXES``; in the weight's dtype, on
+    ``device`` (the weight's if None).
 
     Raises ``ValueError`` where they are of no known format or do not fit the module.
     """
@@ -56,8 +57,9 @@ def patch(tensors: Mapping[str, Tensor], weight: Tensor) -> Patch:
         raise ValueError("holds numbers that are not finite")
     if "dora_scale" in named:
         made = Patch(None, _decomposed(made.whole, named["dora_scale"], weight.float().cpu()))
-    down = None if made.down is None else made.down.to(weight.device, weight.dtype)
-    return Patch(down, made.up.to(weight.device, weight.dtype))
+    place = device or weight.device
+    down = None if made.down is None else made.down.to(place, weight.dtype)
+    return Patch(down, made.up.to(place, weight.dtype))
 
 
 def _plain(name: str) -> str:

@@ -7,7 +7,7 @@ import torch
 
 from models.defaults import read_extra
 from models.error import ModelError
-from models.hardware import best_device, best_dtype
+from models.hardware import best_device, best_dtype, offloads
 from models.parametrisation import Parametrisation
 from models.parts import Parts
 from models.perturbed import make_perturbable
@@ -42,12 +42,17 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
     place = torch.device(wishes.device) if wishes.device is not None else best_device()
     kind = wishes.dtype or best_dtype(place)
     parametrisation, known = _parametrisation(source, wishes.prediction)
-    unet = source.network(UNet2DConditionModel, "unet", kind).to(place)
+    unet = source.network(UNet2DConditionModel, "unet", kind)
     vae, vae_files = read_vae(source, wishes.vae, kind)
-    encoders = _encoders(source, place)
-    weak = source.network(UNet2DConditionModel, WEAK, kind).to(place) if source.has_weak else None
+    encoders = _encoders(source)
+    weak = source.network(UNet2DConditionModel, WEAK, kind) if source.has_weak else None
     _check_fit(name, unet, vae, encoders)
     make_perturbable(unet, PERTURBED_BLOCKS)
+    sometimes = [vae, *(encoder.network for encoder in encoders)]
+    drawing = [unet, weak] if weak is not None else [unet]
+    offload = offloads(place, sum(_bytes(network) for network in (*sometimes, *drawing)))
+    for network in drawing if offload else (*drawing, *sometimes):
+        network.to(place)
     native_size, defaults = source.defaults(parametrisation.prediction if known else None)
     parts = Parts(
         name=name,
@@ -59,11 +64,12 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
         defaults=defaults,
         encoders=encoders,
         unet=unet.to(memory_format=torch.channels_last),
-        vae=vae.to(place, memory_format=torch.channels_last),
+        vae=vae.to(memory_format=torch.channels_last),
         device=place,
         dtype=kind,
         vae_dtype=vae.dtype,
         weak=weak.to(memory_format=torch.channels_last) if weak is not None else None,
+        offload=offload,
     )
     return parts if known else _guess(parts, source)
 
@@ -90,7 +96,11 @@ def _guess(parts: Parts, source: Source) -> Parts:
     )
 
 
-def _encoders(source: Source, place: torch.device) -> tuple[TextEncoder, ...]:
+def _bytes(network: torch.nn.Module) -> int:
+    return sum(p.numel() * p.element_size() for p in network.parameters())
+
+
+def _encoders(source: Source) -> tuple[TextEncoder, ...]:
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     return tuple(
@@ -98,7 +108,7 @@ def _encoders(source: Source, place: torch.device) -> tuple[TextEncoder, ...]:
             tokenizer=read_tokenizer(source.configs / where.tokenizer),
             network=source.network(
                 CLIPTextModelWithProjection if where.pooled else CLIPTextModel, where.network, torch.float32
-            ).to(place),
+            ),
             penultimate=source.layout.penultimate,
             pooled=where.pooled,
         )

@@ -26,6 +26,12 @@ def best_dtype(device: torch.device) -> torch.dtype:
             return torch.float32
 
 
+def offloads(device: torch.device, weights: int) -> bool:
+    """Whether what a step does not need should wait in main memory: on a CUDA card where all ``weights``
+    (bytes) would take more than half of what is free, as pictures in the making need room too."""
+    return device.type == "cuda" and 2 * weights > torch.cuda.mem_get_info(device)[0]
+
+
 @cache
 def _bfloat16_pays() -> bool:
     """Whether a matrix product is faster by a quarter in bfloat16, measured once (milliseconds).

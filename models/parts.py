@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +43,7 @@ class Parts:
     vae_dtype: torch.dtype  # which the VAE was loaded in; it changes to float32 where that overflows
     weak: Any = None  # a smaller or less trained U-Net of the same task, for autoguidance
     remarks: tuple[str, ...] = ()  # sentences of what loading had to guess
+    offload: bool = False  # whether text encoders and VAE wait in main memory while nobody asks them
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -103,13 +105,31 @@ class Parts:
         """The most that may be asked for as ``clip_skip``."""
         return min(encoder.layers for encoder in self.encoders)
 
+    @contextmanager
+    def at_work(self, *networks: Any) -> Iterator[None]:
+        """Meanwhile ``networks`` are on the model's device, where an offloaded model's otherwise are not."""
+        away = [network for network in networks if self.offload and network.device != self.device]
+        try:
+            for network in away:
+                network.to(self.device)
+            yield
+        finally:
+            for network in away:
+                network.to("cpu")
+
+    @property
+    def readers(self) -> list[Any]:
+        """The networks of its text encoders."""
+        return [encoder.network for encoder in self.encoders]
+
     @torch.inference_mode()
     def encode_prompts(self, prompts: Sequence[Sequence[Text]], clip_skip: int = 1) -> Context:
         """(R, n * ``text_limit``, D) float32: a row for each different text of each prompt, n chunks each.
 
         A prompt is what it says at its stages (see ``models.chunks.emphasised`` for what they share).
         """
-        return encode_prompts(self.encoders, prompts, self.text_limit, clip_skip)
+        with self.at_work(*self.readers):
+            return encode_prompts(self.encoders, prompts, self.text_limit, clip_skip)
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> Context:
@@ -117,7 +137,8 @@ class Parts:
         for text in texts:
             if self.tokens(text) > self.text_limit:
                 raise ValueError(f"got a text of {self.tokens(text)} tokens; allowed: {self.text_limit}.")
-        return encode_all(self.encoders, texts, self.text_limit)
+        with self.at_work(*self.readers):
+            return encode_all(self.encoders, texts, self.text_limit)
 
     @torch.inference_mode()
     def denoise(
@@ -166,7 +187,8 @@ class Parts:
         that a picture has one encoding and needs no seed for it (its deviation is below what is seen)."""
         config = self.vae.config
         shown = pixels.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
-        mode = self.vae.encode(shown).latent_dist.mode().float()
+        with self.at_work(self.vae):
+            mode = self.vae.encode(shown).latent_dist.mode().float()
         return (mode - (config.shift_factor or 0.0)) * config.scaling_factor
 
     @torch.inference_mode()
@@ -186,7 +208,8 @@ class Parts:
 
     def _pixels(self, raw: Tensor) -> Tensor:
         raw = raw.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
-        return self.vae.decode(raw).sample.float()
+        with self.at_work(self.vae):
+            return self.vae.decode(raw).sample.float()
 
     @torch.inference_mode()
     def preview(self, latents: Tensor) -> Tensor:

@@ -44,7 +44,8 @@ def with_vae(parts: Parts, chosen: str) -> Parts:
         got = "{} latent channels of {} pixels".format(*shape)
         allowed = "{} of {}, the model's".format(*wanted)
         raise ModelError(f"VAE {Path(chosen).name!r} has {got}; allowed: {allowed}.")
-    vae = vae.to(parts.device, memory_format=torch.channels_last)
+    rests = torch.device("cpu") if parts.offload else parts.device
+    vae = vae.to(rests, memory_format=torch.channels_last)
     kept = {what: file for what, file in parts.files.items() if not what.startswith("vae: ")}
     return replace(parts, vae=vae, vae_dtype=vae.dtype, files=kept | files)
 

@@ -92,6 +92,7 @@ def encode(request: EncodeText, parts: Parts) -> Context:
     """The rows that ``request`` is answered with."""
     prompts = [[runs(text) for text in stages] for stages in request.prompts]
     with ExitStack() as stack:
+        stack.enter_context(parts.at_work(*parts.readers))
         for name, network in networks_of(parts):
             if name != "unet":
                 stack.enter_context(attached(network, name, [request.loras]))

@@ -1,6 +1,7 @@
 """LoRA files on a tiny Stable Diffusion: names, mixed ranks, rows apart, and the model as it was before."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -315,3 +316,40 @@ def test_stabilitys_names_beside_diffusers_are_not_left_out(xl: Parts, tmp_path:
     save_file(tensors | twice, tmp_path / "twice.safetensors")
     with pytest.raises(ModelError, match="it has no place for lora_unet_input_blocks_1_0"):
         load_lora(tmp_path / "twice.safetensors", xl)
+
+
+def test_an_offloaded_model_draws_the_same_and_its_readers_go_back(
+    tiny: Parts, tiny_folder: Path, folder: LoraFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a processor the two places are one, so the moves themselves are watched."""
+    recipe = RECIPE.model_copy(update={"prompt": "a cat <lora:ink:0.8>"})
+    wanted = draw(recipe, tiny, folder)[0]
+    parts = replace(load(str(tiny_folder), device="cpu", dtype=torch.float32), offload=True,
+                    device=torch.device("cpu", 0))  # fmt: skip
+    moves: list[tuple[str, str]] = []
+    for name, network in (("text", parts.encoders[0].network), ("vae", parts.vae)):
+        move = network.to
+        monkeypatch.setattr(
+            network, "to", lambda to, name=name, move=move: (moves.append((name, str(to))), move(to))[1]
+        )
+    assert draw(recipe, parts, folder)[0].tobytes() == wanted.tobytes()
+    assert {name for name, _ in moves} == {"text", "vae"}
+    for name in ("text", "vae"):
+        assert [to for its, to in moves if its == name][0] == "cpu:0"
+        assert [to for its, to in moves if its == name][-1] == "cpu"
+
+
+@pytest.mark.gpu
+def test_on_a_card_an_offloaded_model_keeps_only_its_unet_there(
+    tiny: Parts, tiny_folder: Path, folder: LoraFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1, 1))
+    parts = load(str(tiny_folder), device="cuda", dtype=torch.float32)
+    assert parts.offload
+    recipe = RECIPE.model_copy(update={"prompt": "a cat <lora:ink:0.8>"})
+    torch.testing.assert_close(
+        latents(recipe, parts, folder).cpu(), latents(recipe, tiny, folder), rtol=1e-3, atol=1e-3
+    )
+    draw(recipe, parts, folder)
+    where = (parts.unet.device.type, parts.encoders[0].network.device.type, parts.vae.device.type)
+    assert where == ("cuda", "cpu", "cpu")

@@ -39,3 +39,12 @@ def test_bfloat16_is_used_where_it_is_faster(
 
 def test_a_product_is_really_timed() -> None:
     assert 0 < hardware._product_seconds(torch.float32, 64) < hardware._product_seconds(torch.float32, 1024)
+
+
+@pytest.mark.parametrize(("free", "expected"), [(17, False), (16, False), (15, True)])
+def test_a_card_without_twice_the_room_for_the_weights_holds_only_what_a_step_needs(
+    monkeypatch: pytest.MonkeyPatch, free: int, expected: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 24))
+    assert hardware.offloads(torch.device("cuda"), 8) == expected
+    assert not hardware.offloads(CPU, 8)
