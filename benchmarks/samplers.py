@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.bundled import Measured
 from schedulers import GUIDANCE, SAMPLERS, Level, Sampler, Strength, evaluations, solve
 from schedulers.ask import Ask
 from schedulers.level import on_path
@@ -197,6 +198,31 @@ def plot(rows: Sequence[Row], file: Path) -> None:
     figure.savefig(file, metadata={"Date": None})
 
 
+def third_order_plot(file: Path) -> None:
+    """The error of DPM++ 3M and of its correction, RES 3M, with many steps and lines of order 2 and 3."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "atelier"
+    from matplotlib import pyplot
+
+    counts = (16, 32, 64, 128, 256, 512)
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for name, order in (("dpmpp-3m", 2), ("res-3m", 3)):
+        errors = [distance(SAMPLERS[name], n) for n in counts]
+        [line] = axes.loglog(counts, errors, marker="o", label=SAMPLERS[name].label)
+        guide = [errors[-1] * (counts[-1] / n) ** order for n in counts]
+        axes.loglog(counts, guide, "--", color=line.get_color(), alpha=0.5, label=f"order {order}")
+    axes.set_xticks(counts, [str(n) for n in counts])
+    axes.minorticks_off()
+    axes.set_xlabel("steps")
+    axes.set_ylabel("RMS distance to the exact solution")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+
+
 def tilted() -> float:
     """The deviation of p_c^5 p_u^-4 in units of the prompt's."""
     s_c, s_u = PROMPT.deviations[0], WORDLESS.deviations[0]
@@ -210,14 +236,20 @@ def write(out: Path = OUT) -> None:
     noisy = [row for row in rows if row.sampler.stochastic]
     measured = [row for row in noisy if row.sampler.order is not None]
     plot(steady, out / "images" / "samplers.svg")
+    third_order_plot(out / "images" / "third-order.svg")
+    bundled = Measured()
+    bundled.plot(out / "images" / "samplers-starter.svg")
     lines = [
         "# Samplers", "",
         "Made by `python -m benchmarks.samplers`; what stands under each name is in",
-        "[decision 0008](decisions/0008-samplers.md). No network takes part: the data are distributions whose exact",
-        "answer is known, so these figures rank the solvers, not the pictures.", "",
+        "[decision 0008](decisions/0008-samplers.md).", "",
+        *bundled.section(),
+        "## Where the answer is known", "",
+        "From here on no network takes part: the data are distributions whose exact answer is known, so these figures",
+        "rank the solvers, not the pictures.", "",
         "An *evaluation* is one answer of the model, which is where the time goes. *Order*: with twice the steps the",
         "error falls by two to that power, at many steps.", "",
-        "## The same picture at any step count", "",
+        "### The same picture at any step count", "",
         "Root mean square distance to the exact solution of the probability-flow ODE on a mixture of two Gaussians",
         f"(means {PAIR.means}, deviations {PAIR.deviations}), sigma {HIGH} to {LOW} on Karras's spacing and then to none.", "",
         *table(steady, "error"), "",
@@ -228,13 +260,17 @@ def write(out: Path = OUT) -> None:
         f"- Nearest at 40 evaluations: {best(steady, 40)}.", "",
         "The adaptive ones ask as often as a picture needs. To the accuracy of 20 steps they ask here",
         f"{', '.join(f'{label} {asked} times (error {error:.2g})' for label, asked, error in adaptive(20))}.", "",
-        "## With fresh noise in each step", "",
+        "### Third order", "",
+        "DPM++ 3M as it is in use has half of the quadratic term that its derivation (arXiv:2211.01095, appendix B) gives,",
+        "and is of order 2; RES 3M is the corrected rule, of order 3. The slopes, at many steps:", "",
+        "![DPM++ 3M and its correction](images/third-order.svg)", "",
+        "### With fresh noise in each step", "",
         "How far the variance of what they make is from the data's (a Gaussian of deviation 0.5), relative, on the same",
         "spacing but for its last step.", "",
         *table(noisy, "error"), "",
         f"- Nearest at 10 evaluations: {best(measured, 10)}.",
         f"- Nearest at 20 evaluations: {best(measured, 20)}.", "",
-        "## Guidance", "",
+        "### Guidance", "",
         "The deviation of what is drawn at guidance 5, in units of the prompt's own: 1 keeps its variety. Prompt N(0, 0.3²),",
         "without words N(0, 1), equal means, so guidance has nothing to move and can only contract. Heun, 200 steps. The density that guidance",
         f"is said to draw from, p_c^5 p_u^-4, has {tilted():.2g}.", "",

@@ -88,7 +88,7 @@ def spec_of(of: type[BaseModel], name: str, choices: Mapping[str, Choice]) -> Fi
 
 def short(value: object) -> str:
     """A value as a message may show it: 40 characters, and the length of a longer text."""
-    text = repr(value)
+    text = "nothing" if value is None else repr(value)
     if len(text) <= 40:
         return text
     length = f" ({len(value)} characters)" if isinstance(value, str) else ""

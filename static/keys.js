@@ -42,6 +42,40 @@
     if (event.key === "Escape" && interrupts && !event.defaultPrevented) (visible("interrupt") ?? visible("edit-interrupt"))?.click();
   });
 
+  // What is typed into a slider's box stays as it was typed. Gradio would move it into its bounds when the box is
+  // left, and something else than was asked for would be drawn; the recipe says what is allowed.
+  document.addEventListener("blur", (event) => {
+    const box = event.target;
+    const slides = box instanceof HTMLInputElement && box.type === "number" &&
+      box.closest(".block")?.querySelector("input[type=range]");
+    if (slides && !box.validity.valid) event.stopImmediatePropagation();
+  }, true);
+
+  // A file that is too large never leaves the browser: the server would refuse it without a word.
+  const MOST = 20_000_000; // bytes, as gallery/pictures.py has it
+  const tooLarge = (event, files) => {
+    const large = [...(files ?? [])].find((file) => file.size > MOST);
+    if (!large) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const size = (large.size / 1e6).toFixed(0);
+    say(`File: got ${large.name.slice(0, 80)} of ${size} MB; allowed: at most ${MOST / 1e6} MB.`);
+    if (event.target instanceof HTMLInputElement) event.target.value = "";
+  };
+  const say = (words) => {
+    const told = document.createElement("div");
+    told.className = "toast";
+    told.setAttribute("role", "alert");
+    told.textContent = words;
+    document.querySelector(".toast")?.remove();
+    document.body.append(told);
+    setTimeout(() => told.remove(), 12_000);
+  };
+  document.addEventListener("change", (event) => {
+    if (event.target instanceof HTMLInputElement && event.target.type === "file") tooLarge(event, event.target.files);
+  }, true);
+  document.addEventListener("drop", (event) => tooLarge(event, event.dataTransfer?.files), true);
+
   // A picture dropped anywhere on Create goes where one dropped on the restore box goes, which sees to its own;
   // one dropped on Edit is opened there.
   // A file dropped elsewhere does nothing: the browser would leave the page to show it.
@@ -83,7 +117,7 @@
     const done = of ? `${Math.round((100 * Number(bar.getAttribute("aria-valuenow"))) / of)} % · ` : bar ? "… " : "";
     if (document.title !== done + "Atelier") document.title = done + "Atelier";
   };
-  for (const stage of ["stage", "edit-stage"].map((id) => document.getElementById(id))) {
-    if (stage) new MutationObserver(title).observe(stage, { childList: true, subtree: true, attributes: true });
-  }
+  // The page as a whole is watched: a stage is made anew each time that it is shown.
+  const watched = { childList: true, subtree: true, attributes: true, attributeFilter: ["aria-valuenow"] };
+  new MutationObserver(title).observe(document.body, watched);
 }

@@ -161,7 +161,7 @@ class Create:
         costly = [form[name] for name in COSTLY]
         gr.on(
             [component.change for component in costly],  # pyright: ignore[reportAttributeAccessIssue]
-            self._tell_cost, costly, [self._cost], trigger_mode="always_last", **QUIET,
+            self._tell_cost, costly, [self._cost], trigger_mode="always_last", preprocess=False, **QUIET,
         )  # fmt: skip
         for counter in self._counters:
             counter.listen(form)

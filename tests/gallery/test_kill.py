@@ -7,6 +7,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,14 @@ from gallery import Gallery, PictureError
 from gallery.pictures import open_picture
 
 KILLS = 200
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs fork, SIGKILL and /proc")
 
 
-def kill_while_saving(kind: str, folder: Path, kills: int) -> list[str]:
-    """Kill ``kills`` savers at random moments; returns the ids they had acknowledged."""
+def kill_while_saving(
+    kind: str, folder: Path, kills: int, after_each: Callable[[], None] = lambda: None
+) -> list[str]:
+    """Kill ``kills`` savers at random moments; returns the ids they had acknowledged. ``after_each`` looks at
+    what a kill left, before anything else opens it."""
     moments = random.Random(7)
     command = [sys.executable, str(Path(__file__).with_name("saver.py")), kind, str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -32,6 +37,9 @@ def kill_while_saving(kind: str, folder: Path, kills: int) -> list[str]:
             child = int(saver.stdout.readline())
             time.sleep(moments.uniform(0, 0.06))
             os.kill(child, signal.SIGKILL)
+            while Path(f"/proc/{child}").exists():
+                time.sleep(0.001)
+            after_each()
         saver.stdin.close()
     return (folder / "acknowledged").read_text().split()
 
@@ -44,11 +52,29 @@ def is_torn(file: Path) -> bool:
     return False
 
 
+def recorded(folder: Path) -> dict[str, str]:
+    """Id to path of every row, read from the database itself: opening a Gallery would put it right."""
+    with closing(sqlite3.connect(folder / "index.sqlite")) as connection:
+        return dict(connection.execute("SELECT id, path FROM pictures"))
+
+
 def test_200_kills_lose_nothing(tmp_path: Path) -> None:
-    acknowledged = kill_while_saving("gallery", tmp_path, KILLS)
+    wrong: list[str] = []
+    whole: set[str] = set()
+
+    def look() -> None:
+        rows = recorded(tmp_path)
+        for name in rows.keys() - whole:
+            if is_torn(tmp_path / "pictures" / rows[name]):  # or not there
+                wrong.append(f"row without its file: {name}")
+            whole.add(name)
+        said = (tmp_path / "acknowledged").read_text().split()
+        wrong.extend(f"shown, and no row: {name}" for name in said if name not in rows)
+
+    acknowledged = kill_while_saving("gallery", tmp_path, KILLS, look)
     assert len(acknowledged) >= KILLS
-    rows = Gallery(tmp_path)._index.paths()  # what the index says before any file is looked at again
-    assert not [path for path in rows.values() if is_torn(tmp_path / "pictures" / path)]
+    assert not wrong
+    rows = Gallery(tmp_path)._index.paths()
     assert set(acknowledged) <= set(rows)
     visible = list(tmp_path.glob("pictures/*/*.png"))
     assert not [path for path in visible if is_torn(path)]

@@ -10,16 +10,17 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline
 
 from models import load
 from pipelines import Recipe, draw
-from training.data.scenes import Background, Placed, Scene, held_out, render
-from training.data.vocabulary import COLOURS, THINGS
-from training.starter.__main__ import CONFIG, workshop
+from training.data.scenes import Background, Placed, Scene, held_out, held_out_pair, render
+from training.data.vocabulary import COLOURS, STYLES, THINGS
+from training.starter.__main__ import CONFIG, STARTER, workshop
 from training.starter.card import Spent, history, spent, write_card
 from training.starter.codes import to_tensor
-from training.starter.evaluation import _related, cases, interval
+from training.starter.evaluation import STYLED, _related, cases, interval, styled_cases
 from training.starter.export import export, export_weak
 from training.starter.judge import Seen, _objects, background_colour, grid_of, match_glyphs
 from training.starter.pointing import point
 from training.starter.questions import QUESTIONS, answers
+from training.starter.table import descend
 from training.starter.text import build_tokenizer, captions
 from training.starter.unet import SCHEDULER, build_unet
 
@@ -142,6 +143,7 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
         "starter": {"object": row},
         "judges": {"object": row | {"rate": 0.99}},
         "vae": {"psnr": 25.5, "low": 25.0, "high": 26.0, "n": 10},
+        "styles": {name: row for style in STYLES for name in (style, f"{style}, true pictures")},
     }
     write_card(
         json.loads(json.dumps(figures)),
@@ -155,7 +157,24 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
         "50.0% (40.0% to 60.0%, n = 100) | 90% | 99.0%" in text
         and "25.5 dB" in text
         and "| vae | 10 | 0.50 |" in text
+        and "| neon | 50.0% (40.0% to 60.0%, n = 100) | 50.0% |" in text
     )
+
+
+def test_what_is_shipped_is_small() -> None:
+    """80 MB for the model with its weak companion; its adapters, a few MB together, are beside it."""
+    sizes = {file: file.stat().st_size for file in STARTER.rglob("*.safetensors")}
+    adapters = {f: size for f, size in sizes.items() if f.parent.name in ("loras", "controlnets")}
+    assert sum(adapters.values()) < 10e6
+    assert 70e6 < sum(sizes.values()) - sum(adapters.values()) < 80e6
+
+
+def test_styles_are_asked_of_held_out_objects_in_words() -> None:
+    cases = styled_cases()
+    assert list(cases) == list(STYLES) and {len(some) for some in cases.values()} == {STYLED}
+    for style, some in cases.items():
+        assert all(any(word in case.prompt for word in STYLES[style]) for case in some)
+        assert all(held_out_pair(c.scene.objects[0].thing, c.scene.background.colours[0]) for c in some)
 
 
 def test_attention_begins_at_its_own_patch(tmp_path: Path) -> None:
@@ -170,3 +189,16 @@ def test_attention_begins_at_its_own_patch(tmp_path: Path) -> None:
     assert all(name.startswith("up_blocks.2") for name in changed)
     for name in changed:  # the first of three heads
         assert torch.equal(unet.state_dict()[name][64:], before[name][64:])
+
+
+def test_a_table_is_moved_to_where_it_strays_least() -> None:
+    wanted = [8.0, 3.0, 1.0, 0.2]
+
+    def strays(sigmas: list[float]) -> float:
+        return sum(abs(np.log(a / b)) for a, b in zip(sigmas, wanted, strict=True))
+
+    start = [10.0, 2.0, 1.5, 0.1]
+    found = descend(start, strays, 20.0)
+    assert strays(found) < 0.4 * strays(start)
+    assert found == sorted(found, reverse=True) and found[0] <= 20
+    assert descend(wanted, strays, 20.0) == wanted

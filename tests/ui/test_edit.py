@@ -99,7 +99,7 @@ def test_a_picture_that_is_not_here_is_refused(tab: Edit, picture: object) -> No
 
 
 def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
-    with pytest.raises(RecipeError, match="^Edit, Padding: got None; allowed: a whole number from 0 to 512"):
+    with pytest.raises(RecipeError, match="^Edit, Padding: got nothing; allowed: a whole number"):
         tab.recipe(settings(tab, padding=None), Given(kept(tab), "", "", ""))
     updates = tab._start({}, {}, *settings(tab), "", "")
     assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}

@@ -134,7 +134,7 @@ def test_no_seed_is_a_new_one_each_time(seed: int | None) -> None:
         ("width", 100, "Width: got 100"),
         ("prompt", "x" * 10_000, "(10000 characters); allowed: text of at most 4000"),
         ("seed", -2, "Seed: got -2"),
-        ("count", None, "Count: got None"),
+        ("count", None, "Count: got nothing"),
         ("eta", "much", "Eta: got 'much'"),
         ("eta", "0.5", "Eta: DPM++ 2M takes no eta, got 0.5; leave it empty."),  # DPM++ 2M takes none
     ],

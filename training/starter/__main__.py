@@ -148,6 +148,7 @@ def train_all(config: Config = CONFIG, out: Path = STARTER, changes: Changes = [
     before = history(shop.start) if shop.start else []
     export(task, vae, out, [*before, *(row for row in spent(shop.folder) if row.stage not in APART)])
     export_weak(weak, out)
+    fit_table(out)
 
 
 @app.command("weak")
@@ -158,7 +159,7 @@ def train_weak(config: Config = CONFIG, model: Path = STARTER, changes: Changes 
 
 
 @app.command("table")
-def fit_table(model: Path = STARTER, steps: int = 10, prompts: int = 48) -> None:
+def fit_table(model: Path = STARTER, steps: int = 10, prompts: int = 16) -> None:
     """Search the noise levels that suit the starter best; kept in its atelier.json as the fitted schedule."""
     file = model / "atelier.json"
     extra = json.loads(file.read_text("utf-8"))

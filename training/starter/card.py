@@ -78,7 +78,14 @@ def write_card(
         *(f"| {name} | {percent(row)} | {GOALS[name]:.0%} | {ceiling[name]['rate']:.1%} |"
           for name, row in measured.items()),
         f"| VAE reconstruction | {vae['psnr']} dB ({vae['low']} to {vae['high']}, n = {vae['n']}) | 27 dB | |", "",
-        "`make starter-eval` measures them again; `docs/starter/grid.png` shows the first pictures of each kind.", "",
+        "Every prompt asks for plain colours on which the object stands out: what has nearly its background's colour (a cat on",
+        "yellow; one pair in nine) is not asked, nor are gradients, settings and sizes. Of styles the same is asked, of",
+        f"single objects, {next(iter(figures['styles'].values()))['n']} prompts each:", "",
+        "| style | object seen | judge on rendered scenes |", "|---|---|---|",
+        *(f"| {style} | {percent(figures['styles'][style])} | "
+          f"{figures['styles'][f'{style}, true pictures']['rate']:.1%} |" for style in STYLES), "",
+        "`make starter-eval` measures them again; `docs/starter/grid.png` shows the first pictures of each kind and",
+        "`docs/starter/styles.png` those of each style.", "",
         "## Training cost", "",
         f"On {device}:", "",
         "| stage | steps | hours |", "|---|---|---|",
@@ -86,7 +93,8 @@ def write_card(
         "## Limits", "",
         "It knows its few hundred words and nothing else: no people, no places, no text, no photographs. Unknown",
         "words are ignored or turn into the nearest known shape. Small objects in groups lose detail. Sizes other",
-        "than 128 x 128 repeat or stretch objects. It is a start, not an end: load the checkpoints you own.", "",
+        "than 128 x 128 repeat or stretch objects, and an object of its background's colour dissolves. What lives in fine",
+        "lines (pencil, neon) its codes of 16 pixels hardly tell. It is a start, not an end: load the checkpoints you own.", "",
         "`weak/` is a companion a fiftieth of its size, for autoguidance (2 is enough; 4 burns).", "",
     ]  # fmt: skip
     file.write_text("\n".join(lines), encoding="utf-8")

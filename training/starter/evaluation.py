@@ -32,7 +32,7 @@ from training.data.scenes import (
     side_of,
     spread,
 )
-from training.data.vocabulary import COLOURS, RELATIONS, THINGS
+from training.data.vocabulary import COLOURS, RELATIONS, STYLES, THINGS
 from training.starter.codes import to_grid, to_tensor
 from training.starter.guided import good_settings, guided
 from training.starter.judge import JudgeNet, Seen, background_colour, detect, match_glyphs
@@ -40,6 +40,7 @@ from training.starter.judge import JudgeNet, Seen, background_colour, detect, ma
 SEED = 20_000  # prompt k is drawn with seed SEED + k
 HOW = ("sampler", "schedule", "steps", "guidance", "guidance_high")  # of the defaults
 SINGLES, PAIRS, COUNTS = 200, 150, 150
+STYLED, SHOWN_STYLED = 40, 12  # prompts of each style, and of those the ones whose pictures are shown
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,38 @@ def cases() -> list[Case]:
             objects = (Placed(first, 0, 0, 0), Placed(second, 0, 0, 0))
             pairs.append(Scene(objects, Background("plain", (colour,)), relation))
     return [Case(_said(scene, rng), scene) for scene in (*wanted[:SINGLES], *pairs, *wanted[SINGLES:])]
+
+
+def styled_cases() -> dict[str, list[Case]]:
+    """``STYLED`` single objects for each style, held out as those of ``cases`` are."""
+    rng = np.random.default_rng(SEED + 4)
+    names, found = list(COLOURS), dict[str, list[Case]]()
+    for style, words in STYLES.items():
+        found[style] = []
+        while len(found[style]) < STYLED:
+            thing, colour = int(rng.integers(len(THINGS))), names[rng.integers(len(names))]
+            if held_out_pair(thing, colour) and contrasts(thing, colour):
+                scene = Scene((Placed(thing, 0, 0, 0),), Background("plain", (colour,)), style=style)
+                while not any(word in (text := caption(scene, rng)) for word in words):
+                    pass
+                found[style].append(Case(text, scene))
+    return found
+
+
+def styled(net: JudgeNet, parts: Parts, out: Path) -> dict[str, dict[str, float]]:
+    """How often the asked object is seen in each style, and of their true pictures; writes ``styles.png``."""
+    figures, shown = dict[str, dict[str, float]](), list[Tensor]()
+    for style, wanted in styled_cases().items():
+        pictures = draw_cases(parts, wanted)
+        true = rendered(wanted, np.random.default_rng(SEED + 5))
+        for what, some in ((style, pictures), (f"{style}, true pictures", true)):
+            figures[what] = interval(
+                bool(s) and s[0].thing == c.scene.objects[0].thing
+                for s, c in zip(detect(net, some), wanted, strict=True)
+            )
+        shown.append(pictures[:SHOWN_STYLED])
+    to_grid(torch.cat(shown), SHOWN_STYLED).save(out / "styles.png")
+    return figures
 
 
 def _said(scene: Scene, rng: np.random.Generator) -> str:
@@ -191,7 +224,7 @@ def placed(wanted: Sequence[Case], rng: np.random.Generator) -> list[Scene]:
         side = side_of(len(things))
         centres = related(relation, side) if relation else spread(rng, len(things), side)
         objects = tuple(Placed(thing, x, y, side) for thing, (x, y) in zip(things, centres, strict=True))
-        rows.append(Scene(objects, case.scene.background, relation))
+        rows.append(Scene(objects, case.scene.background, relation, style=case.scene.style))
     return rows
 
 
@@ -210,6 +243,7 @@ def evaluate(net: JudgeNet, folder: Path, out: Path) -> tuple[dict[str, Any], di
         "vae": reconstruction(parts),
     }
     out.mkdir(parents=True, exist_ok=True)
+    figures["styles"] = styled(net, parts, out)
     (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     shown = [*range(0, 24), *range(SINGLES, SINGLES + 12), *range(SINGLES + PAIRS, SINGLES + PAIRS + 12)]
     to_grid(pictures[shown], 12).save(out / "grid.png")

@@ -1,25 +1,70 @@
 """The starter's own table of noise levels, searched against many steps of itself on held-out prompts."""
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import torch
+from torch import Tensor
 
 from models import Parts
-from schedulers import SCHEDULES, first_noise
+from schedulers import SAMPLERS, SCHEDULES, Level, SeededNoise, first_noise, solve
 from schedulers.levels.search import search
+from schedulers.levels.through import through
 from training.starter.evaluation import cases
-from training.starter.guided import guided
+from training.starter.guided import good_settings, guided
 
 GRID = 60  # steps of the fine path
+TEACHER = 60  # steps of Heun
+ROUNDS = 4  # of trying to move each level; each half as far as the one before
 SEED = 30_000
 
 
 @torch.inference_mode()
 def fit(parts: Parts, steps: int, prompts: int) -> list[float]:
-    """The VE sigmas of ``steps`` steps after the model's noisiest level, which every drawing begins with."""
+    """The VE sigmas of ``steps`` steps after the model's noisiest level, which every drawing begins with.
+
+    Begins with the best of the known schedules and of the one that dynamic programming finds (see
+    ``schedulers.levels.search``), and moves its levels as long as the model's own sampler ends nearer to
+    what many steps draw, in ``steps`` steps and in twice as many.
+    """
     denoise = guided(parts, [case.prompt for case in cases()[-prompts:]])
-    grid = SCHEDULES["kl-optimal"](parts.table, GRID)
     width, height = (side // parts.scale_factor for side in parts.native_size)
-    seeds = [SEED + k for k in range(prompts)]
-    x = first_noise(seeds, (parts.latent_channels, height, width)).to(parts.device) * math.hypot(*grid[0])
-    return [float(f"{level.ve_sigma:.5g}") for level in search(denoise, x, grid, steps)[1:-1]]
+    seeds, shape = [SEED + k for k in range(prompts)], (parts.latent_channels, height, width)
+    noise, sampler = first_noise(seeds, shape).to(parts.device), SAMPLERS[good_settings(parts)["sampler"]]
+
+    def drawn(name: str, levels: list[Level]) -> Tensor:
+        x = noise * math.hypot(*levels[0])
+        return solve(name, denoise, x, levels, SeededNoise(seeds, shape, parts.device))
+
+    teacher = drawn("heun", SCHEDULES["model"](parts.table, TEACHER))
+
+    def strays(sigmas: list[float]) -> float:
+        each = (through((math.inf, *sigmas), parts.table, n) for n in (steps, 2 * steps))
+        return sum(float((drawn(sampler.name, levels) - teacher).square().mean().sqrt()) for levels in each)
+
+    grid = SCHEDULES["kl-optimal"](parts.table, GRID)
+    found = [search(denoise, noise * math.hypot(*grid[0]), grid, steps)]
+    found += [schedule(parts.table, steps) for name, schedule in SCHEDULES.items() if name != "fitted"]
+    best = min(([level.ve_sigma for level in levels[1:-1]] for levels in found), key=strays)
+    moved = descend(best, strays, parts.table.ends[1])
+    return [float(f"{sigma:.5g}") for sigma in moved]
+
+
+def descend(sigmas: list[float], strays: Callable[[list[float]], float], high: float) -> list[float]:
+    """``sigmas`` (falling), each moved towards its neighbours while ``strays`` of all becomes less; none
+    above ``high``."""
+    best = strays(sigmas)
+    for turn in range(ROUNDS):
+        share = 0.5 ** (turn + 1)  # of the way to the neighbour, in log sigma
+        for k in range(len(sigmas)):
+            above = sigmas[k - 1] if k else high
+            below = sigmas[k + 1] if k + 1 < len(sigmas) else sigmas[k] / 2
+            for to in (above, below):
+                tried = [*sigmas[:k], sigmas[k] * (to / sigmas[k]) ** share, *sigmas[k + 1 :]]
+                if any(a <= b for a, b in pairwise(tried)):
+                    continue
+                if (off := strays(tried)) < best:
+                    best, sigmas = off, tried
+                    break
+    return sigmas
