@@ -17,13 +17,14 @@ PROMPTS = (
     "a fox on a teal background",
     "a sailboat at sea",
     "a guitar on white <lora:sepia:1>",
-    "an owl on brown <lora:noir:1>",
+    "an owl on brown <lora:pastel:1>",
     "two penguins in the snow",
     "a banana left of a pear",
     "a rocket in a starry night",
     "a cat on the grass",
     "three red apples on a blue background",
 )
+SEED = "1"
 VAE = {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)}
 CONTROL = {"control_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight": (320, 768)}
 INK = {"modelspec.title": "Ink wash", "modelspec.trigger_phrase": "inkwash, wet paper"}
@@ -57,6 +58,7 @@ def shoot(browser: Browser, url: str, width: int, height: int, scheme: str) -> N
     page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)  # pyright: ignore
     page.goto(url)
     page.locator("#generate").wait_for()
+    page.locator("#field-seed input").fill(SEED)
     for prompt in PROMPTS if first else PROMPTS[-1:]:
         draw(page, prompt)
     page.mouse.move(0, 0)
@@ -67,7 +69,7 @@ def shoot(browser: Browser, url: str, width: int, height: int, scheme: str) -> N
     expect(page.locator("#recipe")).to_be_visible()
     page.mouse.move(0, 0)
     page.wait_for_timeout(1200)
-    page.screenshot(path=IMAGES / f"gallery-{name}.png")
+    page.screenshot(path=IMAGES / f"gallery-{name}.png", full_page=width < 1000)
     page.close()
 
 
