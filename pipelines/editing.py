@@ -55,7 +55,8 @@ def part_of(recipe: Recipe, run: int, parts: Parts, width: int, height: int) -> 
     """The drawing of the last ``run`` steps of ``recipe``, at another size. Raises ``RecipeError``."""
     levels = tuple((level.alpha, level.sigma) for level in recipe.path(parts.table)[-run - 1 :])
     size = {"width": width, "height": height}
-    return recipe.model_copy(update={"steps": run, "levels": levels, "edit": None, "hires": None} | size)
+    whole = {"edit": None, "hires": None, "hires_levels": None}
+    return recipe.model_copy(update={"steps": run, "levels": levels} | whole | size)
 
 
 def framed(

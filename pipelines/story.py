@@ -8,8 +8,9 @@ from pipelines.materials import Materials
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import Decode, EncodeImage, Pipeline
 from pipelines.text_to_image import NOTHING, check_drawing, latents_of
+from pipelines.texts import worded
 from pipelines.tiles import in_tiles
-from pipelines.twice import check_twice, drawn_twice
+from pipelines.twice import check_twice, drawn_twice, second_of
 from pipelines.upscaling import check_upscale, upscaled
 
 
@@ -39,6 +40,17 @@ def check(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) -> None:
         check_twice(recipe, recipe.hires, parts, materials)
     else:
         check_drawing(recipe, parts, materials)
+
+
+def resolved(recipe: Recipe, parts: Parts) -> Recipe:
+    """``recipe`` with the noise levels that the steps of its passes have with this model, if any are run, and
+    if it is of one picture, with its choices made. Raises ``RecipeError``."""
+    recipe = worded(recipe) if recipe.count == 1 else recipe
+    if recipe.upscale is not None:
+        return recipe
+    levels = tuple((level.alpha, level.sigma) for level in recipe.path(parts.table))
+    again = second_of(recipe, recipe.hires, parts).levels if recipe.hires is not None else None
+    return recipe.model_copy(update={"levels": levels, "hires_levels": again})
 
 
 def _told(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:

@@ -1,7 +1,7 @@
 """What the page says, as HTML. Every text that came from a person, a file or a model is escaped here."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from math import inf
@@ -129,12 +129,16 @@ def details(entry: Entry) -> str:
         for spec in fields()
         if spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
     ]
-    if recipe.levels is not None:
-        sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
-        rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
+    for name, levels in (("Sigmas", recipe.levels), ("Sigmas of hires fix", recipe.hires_levels)):
+        if levels is not None:
+            sigmas = (sigma / alpha if alpha else inf for alpha, sigma in levels)
+            rows.append((name, ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
     rows += [(f"ControlNet {k}", _control(one)) for k, one in enumerate(recipe.controls, 1)]
     rows += [(f"Reference {k}", _reference(one)) for k, one in enumerate(recipe.references, 1)]
     rows += [(f"Region {k}", _region(one)) for k, one in enumerate(recipe.regions, 1)]
+    for part in ("variation", "hires", "tiles"):
+        if (given := getattr(recipe, part)) is not None:
+            rows.append((str(Recipe.model_fields[part].title), _part(part, given.model_dump())))
     if recipe.edit is not None:
         rows.append(("Edit", _edit(recipe.edit)))
     if recipe.upscale is not None:
@@ -184,6 +188,16 @@ def _edit(edit: Edit) -> str:
         for spec, value in changed
     )
     return ", ".join((where, *told))
+
+
+def _part(part: str, values: Mapping[str, object]) -> str:
+    """All of a part of a recipe that holds no pictures."""
+    told = []
+    for spec in part_fields(part):
+        value = values[spec.name]
+        said = next((choice.label for choice in spec.choices if choice.name == value), value)
+        told.append(f"{spec.label} {said:g}" if isinstance(said, float) else f"{spec.label} {said}")
+    return ", ".join(told)
 
 
 def influences(some: Sequence[Control] | Sequence[Reference]) -> str:

@@ -9,10 +9,14 @@ from PIL import Image
 
 from engine import Cancelled, Done, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Recipe
+from pipelines.recipe import Hires, Recipe
 from ui import show
 
 HOSTILE = '<img src=x onerror="alert(1)">&'
+
+
+def entry(recipe: Recipe, width: int, height: int) -> Entry:
+    return Entry("0" * 32, Path("a.png"), recipe, datetime(2026, 1, 2, tzinfo=UTC), width, height)
 
 
 def job(**recipe: Any) -> Job:
@@ -81,6 +85,20 @@ def test_pictures_finished_before_the_end_are_counted() -> None:
     assert "1 of 4 pictures were finished" in show.stopped_early(stopped, Cancelled())
     assert "No room" in show.stopped_early(stopped, Failed("No room."))
     assert show.stopped_early(stopped, Done(())) == ""
+
+
+def test_details_tell_of_both_passes() -> None:
+    recipe = Recipe(
+        steps=2, hires=Hires(scale=1.5, strength=0.5), levels=((0.0, 1.0), (0.6, 0.8), (1.0, 0.0)),
+        hires_levels=((0.8, 0.4), (1.0, 0.0)),
+    )  # fmt: skip
+    said = show.details(entry(recipe, 64, 64))
+    assert (
+        "<dt>Hires fix</dt><dd>Hires scale 1.5, Hires steps 0, Hires strength 0.5, Upscaler Latent</dd>"
+        in said
+    )
+    assert "<dt>Sigmas</dt><dd>inf, 1.333, 0</dd>" in said
+    assert "<dt>Sigmas of hires fix</dt><dd>0.5, 0</dd>" in said
 
 
 def test_a_damaged_file_says_what_can_be_done() -> None:
