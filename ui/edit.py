@@ -65,6 +65,7 @@ class Edit:
             self._go_on = gr.Button(
                 "Use as the new picture", elem_id="edit-go-on", variant="primary", size="sm"
             )
+            self._enlarge = gr.Button("Send to Upscale", elem_id="edit-to-upscale", size="sm")
             self._to_create = gr.Button("Send to Create", elem_id="edit-to-create", size="sm")
         self._compare = gr.HTML(elem_id="edit-compare")
         self._tree = gr.HTML(elem_id="edit-history", js_on_load=PICK, apply_default_css=False)
@@ -93,6 +94,7 @@ class Edit:
         )
         opened.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self.receive(self._go_on.click, watch.picked, self._again)
+        self.receive(self._enlarge.click, watch.picked, self._enlarged)
         self.receive(self._create.to_edit.click, self._create.watch.picked, self.take)
         self.receive(self._create.to_upscale.click, self._create.watch.picked, self.to_upscale)
         sent = self._to_create.click(
@@ -130,7 +132,8 @@ class Edit:
         who = str(visitor.get("visitor", "")) if isinstance(visitor, dict) else ""
         return {**self.settings.open(memory), **self.watch.open(memory, who)}
 
-    def _start(self, visitor: dict[str, Any], kept: dict[str, Any], *values: Any) -> Updates:
+    def _start(self, visitor: dict[str, Any] | None, kept: dict[str, Any] | None, *values: Any) -> Updates:
+        visitor, kept = visitor or {}, kept or {}  # none where the page has not opened yet
         *settings, picture, mask, sketch, regions = values
         try:
             recipe = self.recipe(settings, Given(picture, mask, sketch, regions))
@@ -184,6 +187,10 @@ class Edit:
             return self._lost()
         updates = self._opened(lambda: self._easel.entry(entry, keep_mask=True))
         return updates | self.settings.whole()
+
+    def _enlarged(self, entry_id: str) -> Updates:
+        """What was made is to be made larger."""
+        return {**self._again(entry_id), self._upscale.panel: gr.update(open=True)}
 
     def rerun(self, entry_id: str) -> Updates:
         """All that made an edited picture: its picture, its mask and every setting."""

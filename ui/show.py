@@ -102,11 +102,17 @@ def counted(text: Counted) -> str:
     return f'<p class="hint count">{size}{said}</p>' if size or said else NOTHING
 
 
-def caption(recipe: Recipe) -> str:
-    """One line below a picture; its first word is the seed that was really used."""
+def caption(recipe: Recipe, width: int, height: int) -> str:
+    """One line below a picture of that size; its first word is the seed that was really used, if there is
+    one. A picture that is larger than what was drawn, or enlarged, says both sizes."""
+    if recipe.upscale is not None:
+        before = [round(side / recipe.upscale.scale) for side in (width, height)]
+        by = label("upscaler", recipe.upscale.upscaler)
+        parts = ["Upscaled", _sizes(before, [width, height]), escape(by), f"{recipe.upscale.scale:g} times"]
+        return '<p class="caption">' + " · ".join(parts) + "</p>"
     parts = [
         f"Seed <b>{recipe.seed}</b>",
-        f"{recipe.width} × {recipe.height}",
+        _sizes([recipe.width, recipe.height], [width, height]),
         f"{recipe.steps} steps",
         f"guidance {recipe.guidance:g}",
         escape(label("sampler", recipe.sampler)),
@@ -114,6 +120,11 @@ def caption(recipe: Recipe) -> str:
         escape(recipe.model),
     ]
     return '<p class="caption">' + " · ".join(parts) + "</p>"
+
+
+def _sizes(drawn: Sequence[int], made: Sequence[int]) -> str:
+    """What was drawn, and what became of it where that is another size."""
+    return " → ".join(dict.fromkeys("{} × {}".format(*size) for size in (drawn, made)))
 
 
 def details(entry: Entry) -> str:
@@ -229,7 +240,8 @@ def _when(one: Control | Reference) -> str:
 
 def label(field: str, value: object) -> str:
     """A value as a person reads it: the label of a choice, a number without noise."""
-    spec = next(spec for spec in (*fields(), *influence_fields("controls")) if spec.name == field)
+    some = (*fields(), *influence_fields("controls"), *part_fields("hires"))
+    spec = next(spec for spec in some if spec.name == field)
     for choice in spec.choices:
         if choice.name == value:
             return choice.label

@@ -105,6 +105,15 @@ def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
     assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}
 
 
+def test_a_click_before_the_page_has_opened_is_obeyed(tab: Edit) -> None:
+    picture = kept(tab)
+    drawn = tab._start(None, None, *settings(tab), picture, "", "", "")
+    larger = tab._upscale._start(None, None, "lanczos", 2, picture, "", "", "")
+    jobs = tab._engine.jobs("local")
+    assert [updates[tab._kept]["job"] for updates in (drawn, larger)] == [job.id for job in jobs]
+    assert jobs[1].recipe.upscale is not None and "seed" not in larger[tab._kept]
+
+
 def test_what_cannot_be_opened_says_why(tab: Edit, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<svg onload=alert(1)>")
     updates = tab._open(str(tmp_path / "page.png"))
