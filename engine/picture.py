@@ -1,7 +1,10 @@
 """One picture on its way: its pipeline, what it asks now, how far it is. It knows no other pictures."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from torch import Tensor
 
@@ -13,7 +16,20 @@ from models import Context
 from pipelines import resolved
 from pipelines.draw import coded
 from pipelines.recipe import Recipe
-from pipelines.requests import Decode, Denoise, EncodeImage, EncodeReference, EncodeText, Enlarge, Step
+from pipelines.requests import (
+    Decode,
+    Denoise,
+    EncodeImage,
+    EncodeReference,
+    EncodeText,
+    Enlarge,
+    Prepare,
+    Step,
+)
+
+Beside: TypeAlias = Callable[[Callable[[], Any]], Future[Any]]
+"""Does something in a thread of its own."""
+GRACE = 0.1  # seconds that are waited for what is prepared: small pictures need no turn of their own
 
 
 @dataclass(eq=False)
@@ -27,6 +43,7 @@ class Picture:
     index: int
     recipe: Recipe  # this picture's own: count 1
     model: Loaded
+    beside: Beside
 
     def __post_init__(self) -> None:
         self._pipeline = self.model.pipeline(self.recipe)
@@ -35,7 +52,13 @@ class Picture:
         self.step = 0
         self.of = max(1, sum(self.recipe.passes()))
         self._tile: Enlarge | None = None  # of an upscale: one a turn, so that others go on meanwhile
+        self._made: Future[Any] | None = None  # what is prepared meanwhile
         self.estimate: Tensor | None = None  # x0 (1, C, h, w) of the newest step
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can go on, or waits for what is prepared beside."""
+        return self._made is None or self._made.done()
 
     def go_on(self, answers: tuple[Tensor, ...] | None = None) -> Tensor | None:
         """Send the answers to ``asks`` (None at the start) and go on to the next ones.
@@ -47,6 +70,9 @@ class Picture:
         answer: Any = answers
         if self._tile is not None:
             answer, self._tile = self._tile.upscaler.enlarge(self._tile.pixels), None
+        if self._made is not None:
+            made, self._made = self._made, None
+            answer = made.result()
         try:
             while True:
                 request = self._pipeline.send(answer)
@@ -56,6 +82,13 @@ class Picture:
                 if isinstance(request, Enlarge):
                     self._tile = request
                     return None
+                if isinstance(request, Prepare):
+                    self._made = self.beside(partial(self.model.prepare, request))
+                    if not _soon(self._made):
+                        return None
+                    made, self._made = self._made, None
+                    answer = made.result()
+                    continue
                 answer = self._answer(request)
         except StopIteration as end:
             return end.value
@@ -78,3 +111,7 @@ class Picture:
                 if not bool(pixels.isfinite().all()):
                     raise NotFinite
                 return pixels
+
+
+def _soon(made: Future[Any]) -> bool:
+    return bool(wait([made], timeout=GRACE).done)

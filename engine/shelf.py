@@ -7,26 +7,28 @@ import gc
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import lru_cache
+from typing import Any
 
 import torch
 
 from adapters import Seen
 from models import Context, ModelError, Parts, with_vae
-from pipelines import Folders, check, story
+from pipelines import Folders, checking, story
 from pipelines.counted import Counted, counted
 from pipelines.draw import coded, encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
-from pipelines.requests import EncodeImage, EncodeReference, EncodeText, Pipeline
+from pipelines.requests import EncodeImage, EncodeReference, EncodeText, Pipeline, Prepare
 
 NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
 SEEN_KEPT = 16  # reference pictures of one model, as its IP-Adapters see them: 6 MB each with SDXL
 IMAGES_KEPT = 4  # encoded ones of one model
+PREPARED_KEPT = 2  # canvases of one model: 128 MB each at 16 megapixels
 NUMBERS_KEPT = 1 << 24  # of the encoded texts of one model: 64 MiB, 141 pairs of 77 x 768
 
 
@@ -50,6 +52,8 @@ class Loaded:
         self.see = lru_cache(SEEN_KEPT)(_see)
         self._kept = 0  # numbers
         self._contexts: OrderedDict[EncodeText, Context] = OrderedDict()
+        self._preparing = threading.Lock()
+        self._prepared: OrderedDict[Hashable, Any] = OrderedDict()
         self._images: OrderedDict[tuple[str, bytes], torch.Tensor] = OrderedDict()
         parts.preview(
             torch.zeros(1, parts.latent_channels, 8, 8, device=parts.device)
@@ -58,8 +62,26 @@ class Loaded:
     def check(self, recipe: Recipe) -> None:
         """Raises ``RecipeError`` for what this model cannot draw."""
         self._bring(recipe)
-        with self._tokenizing:
-            check(recipe, self.parts_of(recipe), self._materials)
+        checks, answer = checking(recipe, self.parts_of(recipe), self._materials), None
+        while True:
+            try:
+                answer = self.prepare(checks.send(answer))
+            except StopIteration:
+                return
+
+    def prepare(self, request: Prepare) -> Any:
+        """What ``request`` makes, in whichever thread. Raises what it raises."""
+        with torch.inference_mode():
+            if request.key is None:
+                with self._tokenizing if request.words else nullcontext():
+                    return request.make()
+            with self._preparing:
+                if request.key not in self._prepared:
+                    self._prepared[request.key] = request.make()
+                    while len(self._prepared) > PREPARED_KEPT:
+                        self._prepared.popitem(last=False)
+                self._prepared.move_to_end(request.key)
+                return self._prepared[request.key]
 
     def pipeline(self, recipe: Recipe) -> Pipeline:
         """Its generator of requests. Raises ``RecipeError``."""

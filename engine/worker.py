@@ -10,6 +10,8 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import torch
 from PIL import Image
@@ -66,6 +68,7 @@ class Worker:
         self._told = float("-inf")
         self._nudged = False
         self._closing = False
+        self._preparer = ThreadPoolExecutor(1, thread_name_prefix="atelier-preparer")
         self._thread = threading.Thread(target=self._run, name="atelier-worker", daemon=True)
 
     def start(self) -> None:
@@ -88,6 +91,7 @@ class Worker:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
+        self._preparer.shutdown(wait=True, cancel_futures=True)
 
     def _run(self) -> None:
         with torch.inference_mode():
@@ -114,7 +118,7 @@ class Worker:
             self._account(picture)
             self._go_on(picture, None)
         self._tell_waiting()
-        chosen = self._turns.choose(self._live)
+        chosen = self._turns.choose([picture for picture in self._live if picture.ready])
         if chosen:
             self._answer(chosen)
         return bool(chosen)
@@ -138,7 +142,7 @@ class Worker:
                 if (model := self._model_for(job)) is None:
                     continue
                 try:
-                    picture = Picture(job, job.begun, job.each[job.begun], model)
+                    picture = Picture(job, job.begun, job.each[job.begun], model, self._beside)
                 except ValueError as error:  # the model cannot draw this recipe
                     self._close_job(job, drawing_failed(error))
                     continue
@@ -192,6 +196,12 @@ class Worker:
         if pixels is not None:
             self._live.remove(picture)
             self._finish(picture, pixels)
+
+    def _beside(self, do: Callable[[], Any]) -> Future[Any]:
+        """Prepare a picture's material while others are drawn."""
+        future = self._preparer.submit(do)
+        future.add_done_callback(lambda _: self.nudge())
+        return future
 
     def _account(self, picture: Picture) -> None:
         job = picture.job

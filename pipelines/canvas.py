@@ -155,11 +155,20 @@ def _shade(painted: Image.Image | None, size: tuple[int, int]) -> np.ndarray:
 
 
 def _shaped(mask: np.ndarray, edit: Edit) -> np.ndarray:
-    """Grown or narrowed, and feathered."""
+    """Grown or narrowed, and feathered: only reckoned near the mask, as pictures may be large."""
+    if not mask.any() or bool((mask == 1).all()):
+        return mask
+    reach = max(edit.grow, 0) + 2 * edit.feather + 2
+    near = tuple(
+        slice(max(int(marked[0]) - reach, 0), int(marked[-1]) + reach + 1)
+        for marked in (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    )
+    made, part = mask.copy(), mask[near]
     if edit.grow:
         rank = ndimage.maximum_filter if edit.grow > 0 else ndimage.minimum_filter
-        mask = rank(mask, 2 * abs(edit.grow) + 1)
-    return feathered(mask, edit.feather)
+        part = rank(part, 2 * abs(edit.grow) + 1)
+    made[near] = feathered(part, edit.feather)
+    return made
 
 
 def feathered(mask: np.ndarray, reach: int) -> np.ndarray:

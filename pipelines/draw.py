@@ -33,6 +33,7 @@ from pipelines.requests import (
     EncodeReference,
     EncodeText,
     Enlarge,
+    Prepare,
     Request,
     Step,
 )
@@ -82,6 +83,8 @@ def answer(request: Request, parts: Parts) -> Any:
             return coded(request, parts)
         case Enlarge(upscaler, pixels):
             return upscaler.enlarge(pixels)
+        case Prepare(make):
+            return make()
         case Step():
             return None
         case _:

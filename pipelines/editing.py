@@ -2,7 +2,8 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,46 +22,80 @@ from pipelines.materials import Materials
 from pipelines.recipe import Recipe
 from pipelines.region import Region
 from pipelines.regions import shade
-from pipelines.requests import Decode, EncodeImage, Pipeline, Request
+from pipelines.requests import Decode, EncodeImage, Pipeline, Prepare, Request
 from pipelines.text_to_image import check_drawing, latents_of
 from schedulers import first_noise
 
 BEYOND = 0x85EBCA6B  # salt: the noise of what a mask covers is not that of the drawing's beginning
 
 
-def check_edit(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> None:
-    """What only the model and the pictures know. Raises ``RecipeError``."""
-    canvas = canvas_of(edit, recipe, materials.pictures)
-    frame = frame_of(canvas, recipe, edit, parts.size_multiple)
-    if run := steps_run(edit.strength, recipe.steps):
-        recipe = part_of(recipe, run, parts, frame.width, frame.height)
-        check_drawing(*framed(recipe, edit, materials, canvas, frame, parts))
-
-
 def edited(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials) -> Pipeline:
-    """The pictures of ``recipe``, drawn over the one of ``edit``: (B, 3 or 4, H, W) of its own size."""
-    canvas = canvas_of(edit, recipe, materials.pictures)
-    run = steps_run(edit.strength, recipe.steps)
-    if run == 0:
-        return canvas.pixels.repeat(recipe.count, 1, 1, 1)
+    """The pictures of ``recipe``, drawn over the one of ``edit``: (B, 3 or 4, H, W) of its own size.
+
+    Raises ``RecipeError`` before it asks a network.
+    """
+    canvas, view = yield from prepared(recipe, edit, parts, materials)
+    if view is None:
+        return (yield Prepare(lambda: canvas.pixels.repeat(recipe.count, 1, 1, 1)))
+    begin = yield from begun(view, edit, parts)
+    latents = yield from latents_of(view.recipe, parts, view.materials, begin)
+    drawn: Tensor = yield Decode(latents)
+    return (yield Prepare(lambda: composite(drawn, canvas, view.frame, edit.feather, edit.soft)))
+
+
+def prepared(
+    recipe: Recipe, edit: Edit, parts: Parts, materials: Materials
+) -> Generator[Prepare, Any, "tuple[Canvas, View | None]"]:
+    """The canvas, and what the model sees of it if steps are run. Raises ``RecipeError`` for what only the
+    model and the pictures know."""
+    canvas: Canvas = yield canvas_asked(recipe, edit, materials)
+    if steps_run(edit.strength, recipe.steps) == 0:
+        return canvas, None
+    view: View = yield Prepare(partial(view_of, recipe, edit, parts, materials, canvas))
+    yield Prepare(partial(check_drawing, view.recipe, parts, view.materials), words=True)
+    return canvas, view
+
+
+def canvas_asked(recipe: Recipe, edit: Edit, materials: Materials) -> Prepare:
+    """Asks for the canvas, which several pictures of one edit share."""
+    key = (edit, recipe.width, recipe.height, recipe.count)
+    return Prepare(partial(canvas_of, edit, recipe, materials.pictures), key)
+
+
+class View(NamedTuple):
+    """What the model sees of an edit: the drawing, its pictures, and all that it begins from."""
+
+    frame: Frame
+    recipe: Recipe  # of the drawing
+    materials: Materials
+    pixels: Tensor  # (3, h, w) in [-1, 1]
+    mask: Tensor  # (1, h, w)
+
+
+def view_of(recipe: Recipe, edit: Edit, parts: Parts, materials: Materials, canvas: Canvas) -> View:
+    """Of an edit that runs steps. Raises ``RecipeError``."""
     frame = frame_of(canvas, recipe, edit, parts.size_multiple)
-    recipe = part_of(recipe, run, parts, frame.width, frame.height)
-    begin = yield from begun(recipe, edit, parts, canvas, frame)
-    latents = yield from latents_of(*framed(recipe, edit, materials, canvas, frame, parts), begin)
-    drawn = yield Decode(latents)
-    return composite(drawn, canvas, frame, edit.feather, edit.soft)
+    part = part_of(recipe, steps_run(edit.strength, recipe.steps), parts, frame.width, frame.height)
+    drawing, materials = framed(part, edit, materials, canvas, frame)
+    pixels = frame.cut(canvas.pixels[:3]).clamp(-1, 1)
+    mask = frame.cut(torch.from_numpy(canvas.mask)[None])
+    empty = mask if edit.content == "fill" else frame.cut(torch.from_numpy(canvas.new).float()[None])
+    if not edit.everywhere and bool((empty > 0).any()):
+        pixels = torch.from_numpy(filled(pixels.numpy(), empty[0].numpy()))
+    return View(frame, drawing, materials, canvas.sketched(pixels, frame), mask)
 
 
 def part_of(recipe: Recipe, run: int, parts: Parts, width: int, height: int) -> Recipe:
     """The drawing of the last ``run`` steps of ``recipe``, at another size. Raises ``RecipeError``."""
     levels = tuple((level.alpha, level.sigma) for level in recipe.path(parts.table)[-run - 1 :])
     size = {"width": width, "height": height}
-    return recipe.model_copy(update={"steps": run, "levels": levels, "edit": None, "hires": None} | size)
+    whole = {"edit": None, "hires": None, "hires_levels": None}
+    return recipe.model_copy(update={"steps": run, "levels": levels} | whole | size)
 
 
 def framed(
-    recipe: Recipe, edit: Edit, materials: Materials, canvas: Canvas, frame: Frame, parts: Parts
-) -> tuple[Recipe, Parts, Materials]:
+    recipe: Recipe, edit: Edit, materials: Materials, canvas: Canvas, frame: Frame
+) -> tuple[Recipe, Materials]:
     """With its ControlNets' pictures and its regions' masks laid over the canvas, and cut as the model sees
     it. Regions that it does not see go. Raises ``RecipeError``."""
     height, width = canvas.mask.shape
@@ -75,7 +110,7 @@ def framed(
     if cut:
         kept = {one.picture for one in recipe.references if one.picture in materials.pictures}
         materials = replace(materials, pictures=cut | {name: materials.pictures[name] for name in kept})
-    return recipe.model_copy(update={"controls": tuple(controls), "regions": regions}), parts, materials
+    return recipe.model_copy(update={"controls": tuple(controls), "regions": regions}), materials
 
 
 def _framed_regions(
@@ -107,23 +142,15 @@ def _framed_regions(
     return tuple(found)
 
 
-def begun(
-    recipe: Recipe, edit: Edit, parts: Parts, canvas: Canvas, frame: Frame
-) -> Generator[Request, Any, Begin]:
-    """What the drawing of ``recipe`` begins with, as the model sees it."""
-    pixels = frame.cut(canvas.pixels[:3]).clamp(-1, 1)  # (3, h, w)
-    mask = frame.cut(torch.from_numpy(canvas.mask)[None])  # (1, h, w)
-    empty = mask if edit.content == "fill" else frame.cut(torch.from_numpy(canvas.new).float()[None])
-    if not edit.everywhere and bool((empty > 0).any()):
-        pixels = torch.from_numpy(filled(pixels.numpy(), empty[0].numpy()))
-    pixels = canvas.sketched(pixels, frame)
-    shown = [pixels]
+def begun(view: View, edit: Edit, parts: Parts) -> Generator[Request, Any, Begin]:
+    """What the drawing begins with, as the model sees it."""
+    mask, shown = view.mask, [view.pixels]
     if parts.inpainting:  # 0 is the grey that the model was trained to see where it may draw
-        shown.append(pixels * (mask < 0.5))
+        shown.append(view.pixels * (mask < 0.5))
     encoded: Tensor = yield EncodeImage(torch.stack(shown))
     free = max_pool2d(mask.clamp(0, 1)[None], parts.scale_factor).to(encoded)  # (1, 1, h, w) of latents
     covered = (free >= 0.5).to(encoded)
-    latents = _contents(encoded[:1], edit.content, covered, recipe)
+    latents = _contents(encoded[:1], edit.content, covered, view.recipe)
     extra = torch.cat([covered, encoded[1:]], 1) if parts.inpainting else None
     if edit.everywhere or (parts.inpainting and not edit.soft):
         return Begin(latents, None, extra)

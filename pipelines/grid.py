@@ -76,7 +76,7 @@ def cells(recipe: Recipe, sides: Sequence[Axis]) -> tuple[Cell, ...]:
         raise RecipeError(f"Grid: got {x * y * z} pictures; allowed: at most {MOST}.")
     made = []
     for place in product(range(z), range(y), range(x)):
-        one = recipe.model_copy(update={"count": 1, "levels": None, "words": None})
+        one = recipe.model_copy(update={"count": 1, "levels": None, "hires_levels": None, "words": None})
         for side, k in zip(sides, reversed(place), strict=False):
             one = side.change(one, k)
         made.append(Cell((place[2], place[1], place[0]), Recipe.read(one.model_dump())))

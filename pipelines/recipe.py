@@ -63,6 +63,7 @@ OF_MODEL = (
 NOT_CHOSEN = {  # field -> what is allowed: the fields that no box of the form is for
     "version": "1 (this studio reads no other)",
     "levels": "pairs (alpha, sigma) of numbers, or none",
+    "hires_levels": "pairs (alpha, sigma) of numbers, or none",
     "words": "a prompt and a negative prompt of at most 4000 characters each, or none",
     "controls": "a list of at most 4 ControlNets, each with its picture",
     "references": "a list of at most 4 reference pictures, each with its IP-Adapter",
@@ -267,6 +268,12 @@ class Recipe(BaseModel):
         description="(alpha, sigma) of each step as it was made, whatever the schedule comes to mean.",
     )
 
+    hires_levels: Annotated[tuple[tuple[float, float], ...] | None, BeforeValidator(_frozen)] = Field(
+        None,
+        title="Resolved hires levels",
+        description="The same of the steps that the second pass ran.",
+    )
+
     words: Annotated[tuple[Words, Words] | None, BeforeValidator(_frozen)] = Field(
         None,
         title="Resolved prompts",
@@ -292,16 +299,20 @@ class Recipe(BaseModel):
             read_sigmas(value)
         return value
 
-    @field_validator("levels")
+    @field_validator("levels", "hires_levels")
     @classmethod
     def _resolved(
         cls, value: tuple[tuple[float, float], ...] | None, info: ValidationInfo
     ) -> tuple[tuple[float, float], ...] | None:
         if value is None:
             return None
-        steps = info.data.get("steps")
+        steps, of = info.data.get("steps"), "Steps"
+        if info.field_name == "hires_levels" and steps is not None and "hires" in info.data:
+            if (hires := info.data["hires"]) is None:
+                raise ValueError(f"got {len(value)} without Hires fix; allowed without it: none.")
+            steps, of = steps_run(hires.strength, hires.steps or steps), "the steps that Hires fix runs"
         if steps is not None and len(value) != steps + 1:
-            raise ValueError(f"got {len(value)}; allowed: {steps + 1}, one more than Steps, or none.")
+            raise ValueError(f"got {len(value)}; allowed: {steps + 1}, one more than {of}, or none.")
         if any(alpha < 0 or sigma < 0 or alpha + sigma == 0 for alpha, sigma in value):
             raise ValueError("got a level that is neither picture nor noise; allowed: numbers from 0 on.")
         if any(Level(*a).ve_sigma <= Level(*b).ve_sigma for a, b in pairwise(value)):

@@ -10,10 +10,11 @@ Step               None: nothing is asked, progress is told (``x0`` is what a pr
 EncodeImage        latents (B, C, h, w), in the U-Net's scale
 Decode             pixels (B, 3, H, W) in [-1, 1]
 Enlarge            pixels (1, 3, s h, s w) in [-1, 1], s the upscaler's scale
+Prepare            what its ``make`` returns
 =================  ===================================================================
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -90,8 +91,19 @@ class Enlarge:
     pixels: Tensor  # (1, 3, h, w) in [-1, 1]
 
 
+@dataclass(frozen=True, eq=False)
+class Prepare:
+    """Reckon with pictures, which may be large: nothing that asks a network, so that it may be done beside.
+    ``make`` may raise ``RecipeError``; it uses the tokenizer if it reads ``words``. What has the same ``key``
+    is the same."""
+
+    make: Callable[[], Any]
+    key: Hashable = None
+    words: bool = False
+
+
 Request: TypeAlias = (
-    EncodeText | EncodeReference | tuple[Denoise, ...] | Step | EncodeImage | Decode | Enlarge
+    EncodeText | EncodeReference | tuple[Denoise, ...] | Step | EncodeImage | Decode | Enlarge | Prepare
 )
 Pipeline: TypeAlias = Generator[Request, Any, Tensor]
 """Returns the pixels (B, 3, H, W) in [-1, 1]; (B, 4, H, W) of a picture that has transparency."""

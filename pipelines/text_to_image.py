@@ -63,14 +63,6 @@ def check_drawing(recipe: Recipe, parts: Parts, materials: Materials = NOTHING) 
     recipe.path(parts.table)
 
 
-def resolved(recipe: Recipe, parts: Parts) -> Recipe:
-    """``recipe`` with the noise levels that its steps have with this model, and if it is of one picture, with
-    its choices made. Raises ``RecipeError``."""
-    path = recipe.path(parts.table)
-    recipe = worded(recipe) if recipe.count == 1 else recipe
-    return recipe.model_copy(update={"levels": tuple((level.alpha, level.sigma) for level in path)})
-
-
 def _tell(recipe: Recipe, parts: Parts, materials: Materials) -> Pipeline:
     latents = yield from latents_of(recipe, parts, materials)
     return (yield Decode(latents))

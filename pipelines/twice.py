@@ -31,13 +31,16 @@ def check_twice(recipe: Recipe, hires: Hires, parts: Parts, materials: Materials
 def second_of(recipe: Recipe, hires: Hires, parts: Parts) -> Recipe:
     """The drawing of the second pass. Raises ``RecipeError``."""
     steps = hires.steps or recipe.steps
+    run = steps_run(hires.strength, steps)
     levels = recipe.levels if steps == recipe.steps else None
+    if recipe.hires_levels is not None:
+        steps, levels = run, recipe.hires_levels
     multiple = parts.size_multiple
     width, height = (
         round(side * hires.scale / multiple) * multiple for side in (recipe.width, recipe.height)
     )
     whole = recipe.model_copy(update={"steps": steps, "levels": levels})
-    return part_of(whole, steps_run(hires.strength, steps), parts, width, height)
+    return part_of(whole, run, parts, width, height)
 
 
 def drawn_twice(recipe: Recipe, hires: Hires, parts: Parts, materials: Materials) -> Pipeline:

@@ -1,5 +1,7 @@
 """The story of an upscale: in overlapping tiles, whose seams blend. Asks for each tile, runs nothing."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from PIL import Image
@@ -8,7 +10,7 @@ from torch import Tensor
 from models.upscaler import Upscaler
 from pipelines.materials import Materials
 from pipelines.recipe import MAX_PIXELS, Recipe, RecipeError
-from pipelines.requests import Enlarge, Pipeline
+from pipelines.requests import Enlarge, Pipeline, Prepare
 from pipelines.tiles import Grid
 from pipelines.twice import lanczos
 from pipelines.upscale import PLAIN, Upscale
@@ -24,7 +26,8 @@ def check_upscale(upscale: Upscale, materials: Materials) -> None:
 
 def upscaled(recipe: Recipe, upscale: Upscale, materials: Materials) -> Pipeline:
     """(1, 3 or 4, H, W) in [-1, 1]. Transparency is resampled."""
-    picture, upscaler = _picture(upscale, materials), _upscaler(upscale, materials)
+    upscaler = _upscaler(upscale, materials)
+    picture: Image.Image = yield Prepare(partial(_picture, upscale, materials))
     width, height = _size(picture, upscale, upscaler)
     pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1) / 127.5 - 1  # (3 or 4, h, w)
     made = pixels[:3]
@@ -34,10 +37,13 @@ def upscaled(recipe: Recipe, upscale: Upscale, materials: Materials) -> Pipeline
         for rows, columns in grid.boxes:
             tiles.append((yield Enlarge(upscaler, pixels[None, :3, rows, columns])))
         made = Grid(grid.size, SIDE, OVERLAP, upscaler.scale).joined(tiles)[0]
-    made = lanczos(made, width, height)
-    if len(pixels) == 4:
-        made = torch.cat([made, lanczos(pixels[3:], width, height)])
-    return made[None]
+    return (yield Prepare(partial(_resampled, made, pixels[3:], width, height)))
+
+
+def _resampled(made: Tensor, alpha: Tensor, width: int, height: int) -> Tensor:
+    """(3, h, w) and (0 or 1, h', w') -> (1, 3 or 4, height, width)."""
+    layers = [lanczos(made, width, height), *([lanczos(alpha, width, height)] if len(alpha) else [])]
+    return torch.cat(layers)[None]
 
 
 def _picture(upscale: Upscale, materials: Materials) -> Image.Image:

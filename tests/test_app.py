@@ -98,6 +98,66 @@ def test_draw_over_a_picture_from_the_command_line(tiny_folder: Path, tmp_path: 
     assert code == 2 and "Picture: not a PNG" in said
 
 
+def test_draw_with_regions_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> None:
+    left = Image.new("L", (64, 64))
+    left.paste(255, (0, 0, 32, 64))
+    left.save(tmp_path / "left.png")
+    asked = (
+        "draw",
+        "grass",
+        "--model",
+        str(tiny_folder),
+        "--steps",
+        "2",
+        "--seed",
+        "3",
+        "--width",
+        "64",
+        "--height",
+        "64",
+    )
+    out, plain = tmp_path / "two.png", tmp_path / "plain.png"
+    code, said = run(*asked, "--region", f"{tmp_path / 'left.png'}:0.8=a cat", "--out", str(out))
+    assert code == 0, said
+    [region] = read_recipe(out).regions
+    assert (region.prompt, region.weight) == ("a cat", 0.8) and region.mask == sha256_of(left)
+    assert run(*asked, "--out", str(plain))[0] == 0
+    with Image.open(out) as made, Image.open(plain) as without:
+        assert made.tobytes() != without.tobytes()
+    for wrong, told in (
+        (f"{tmp_path / 'left.png'}", "allowed: FILE[:WEIGHT]=PROMPT"),
+        (f"{tmp_path / 'gone.png'}=a cat", "no longer there"),
+        (f"{tmp_path / 'left.png'}:9=a cat", "Region 1, Region weight: got 9.0; allowed"),
+    ):
+        code, said = run(*asked, "--region", wrong, "--out", str(tmp_path / "x.png"))
+        assert code == 2 and told in said and not (tmp_path / "x.png").exists()
+
+
+def test_upscale_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> None:
+    Image.effect_noise((30, 20), 90).convert("RGB").save(tmp_path / "photo.png")
+    asked = ("draw", "", "--model", str(tiny_folder), "--upscale", str(tmp_path / "photo.png"))
+    out = tmp_path / "larger.png"
+    code, said = run(*asked, "--upscale-scale", "2.5", "--out", str(out))
+    assert code == 0, said
+    recipe = read_recipe(out)
+    assert recipe.upscale and (recipe.upscale.scale, recipe.upscale.upscaler) == (2.5, "lanczos")
+    assert recipe.levels is None  # nothing was drawn
+    with Image.open(out) as made, Image.open(tmp_path / "photo.png") as photo:
+        plain = photo.resize((75, 50), Image.Resampling.LANCZOS)
+        assert made.size == plain.size and np.abs(np.int16(made) - np.int16(plain)).mean() < 1
+    for options, told in (
+        (("--upscale-scale", "9"), "Upscale, Scale: got 9.0; allowed: a number from 1 to 8"),
+        (("--hires-scale", "2"), "Upscale: got one with Hires fix; allowed: one of the two"),
+        (("--count", "2"), "Upscale: got one for 2 pictures; allowed: for one"),
+    ):
+        code, said = run(*asked, *options, "--out", str(tmp_path / "x.png"))
+        assert code == 2 and told in said
+    code, said = run(*asked, "--upscale-upscaler", "gone", "--out", str(tmp_path / "x.png"))
+    assert code == 1 and "Upscaler: got the upscaler 'gone'" in said
+    code, said = run("draw", "", "--upscale-scale", "2", "--out", str(tmp_path / "x.png"))
+    assert code == 2 and "got it without --upscale" in said
+
+
 def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "mine.png"
     out.write_bytes(b"precious")

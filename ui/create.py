@@ -45,6 +45,8 @@ COSTLY = (
     "perturbation",
 )  # they decide how often the model is asked, and how often is enough
 
+NO_PLACE = ("regions", "variation", "hires", "tiles", "upscale")  # parts of a recipe
+
 Updates = dict[Block, Any]
 
 
@@ -258,6 +260,10 @@ class Create:
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
         if recipe.edit is not None:
             notes = (*notes, "Not restored: Edit. The Gallery’s “Re-run this edit” restores it, in Edit.")
+        for part in NO_PLACE:
+            if getattr(recipe, part):
+                title = Recipe.model_fields[part].title
+                notes = (*notes, f"Not restored: {title}, which Create has no place for.")
         updates = self.form.updates(self.form.filled(recipe))
         for panel in self._influences:
             updates |= panel.of(recipe)

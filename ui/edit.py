@@ -14,19 +14,14 @@ from gradio.events import Dependency
 from engine import Catalogue, Engine, QueueFull
 from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe, RecipeError
-from ui import advanced, show
+from ui import show
 from ui.create import Create
 from ui.easel import OPEN, Easel, Given
-from ui.form import RANDOM, Form
+from ui.edit_settings import EditSettings
 from ui.history import PICK, History, clicked
-from ui.part import Part
 from ui.upscale import Upscale
 from ui.watch import QUIET, Updates, Watch
 
-TAKEN = ("prompt", "negative", "model", "sampler", "schedule", "steps", "guidance", "width", "height", "vae")
-MARGINS = ("left", "right", "top", "bottom")
-SEEN = """Width and Height are what the model sees of the picture, or of the mask and its padding; the result
-has the picture's own size. Seed −1 is a new one each time."""
 GONE = "Picture: it is no longer there."
 
 
@@ -45,8 +40,7 @@ class Edit:
         self._tabs = tabs
         self._history = History(gallery, "Click one to go on from it.")
         self.watch = Watch(engine, gallery, kept, edits=True, prefix="edit-")
-        self.form = Form(catalogue.checkpoints, lambda: catalogue.files("vae"), prefix="edit-")
-        self.part = Part("edit", without=("picture", "mask", "sketch"))
+        self.settings = EditSettings(engine, gallery, catalogue, kept)
         with gr.Row(elem_id="edit"):
             with gr.Column(elem_id="edit-write"):
                 self._write()
@@ -57,18 +51,12 @@ class Edit:
                 self._out()
             with gr.Column(elem_id="edit-settings"):
                 self._settings()
-        self.form.unmade()
-        self.part.unmade()
         self._listen()
 
     # The layout
 
     def _write(self) -> None:
-        self.form.make("prompt", lines=2, max_lines=6, info=None, placeholder="What is to be there")
-        self.form.make(
-            "negative", lines=1, max_lines=4, info=None, placeholder="What to leave out, if anything"
-        )
-        self.part.make("strength")
+        self.settings.words()
         self.watch.buttons()
 
     def _out(self) -> None:
@@ -77,50 +65,23 @@ class Edit:
             self._go_on = gr.Button(
                 "Use as the new picture", elem_id="edit-go-on", variant="primary", size="sm"
             )
+            self._enlarge = gr.Button("Send to Upscale", elem_id="edit-to-upscale", size="sm")
             self._to_create = gr.Button("Send to Create", elem_id="edit-to-create", size="sm")
         self._compare = gr.HTML(elem_id="edit-compare")
         self._tree = gr.HTML(elem_id="edit-history", js_on_load=PICK, apply_default_css=False)
 
     def _settings(self) -> None:
-        form, part = self.form, self.part
-        for name in ("content", "area"):
-            part.make(name)
-        with gr.Row(elem_classes="four"):
-            for name in ("padding", "feather", "grow"):
-                part.make(name)
-        part.make("soft")
-        part.make("invert")
-        with gr.Accordion("Outpaint", open=False, elem_id="edit-outpaint"):
-            gr.HTML(show.hint("New picture beyond the borders, in pixels."))
-            with gr.Row(elem_classes="four"):
-                for name in MARGINS:
-                    part.make(name, info=None)
-        with gr.Row(elem_classes="pair"):
-            form.make("model", info=None)
-            form.make("count", info=None)
-        with gr.Row(elem_classes="pair"):
-            form.make("steps", info=None)
-            form.make("guidance", info=None)
-        with gr.Row(elem_classes="pair"):
-            form.make("width", info=None)
-            form.make("height", info=None)
-        with gr.Row(elem_classes="seeds"):
-            form.make("seed", info=None, min_width=80)
-            self._die = gr.Button("New", elem_id="edit-die", min_width=40, scale=0)
-            self._recycle = gr.Button("Last", elem_id="edit-recycle", min_width=40, scale=0)
-        gr.HTML(show.hint(SEEN))
-        with gr.Accordion("Advanced", open=False, elem_id="edit-advanced"):
-            part.make("resize")
-            advanced.place(form)
+        self.settings.place()
         self._upscale = Upscale(self._engine, self._easel, self.watch)
 
     # The wiring
 
     def _listen(self) -> None:
-        kept, watch = self._kept, self.watch
+        watch = self.watch
         watch.generate.click(
-            self._start, [self._create.kept, *self._now, *self._easel.given], watch.outputs, preprocess=False,
-            js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
+            self._start, [self._create.kept, self._kept, *self.settings.asked, *self._easel.given],
+            watch.outputs, preprocess=False, js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]",
+            **QUIET,
         )  # fmt: skip
         watch.listen()
         self._upscale.listen(self._create.kept, self._kept)
@@ -133,25 +94,14 @@ class Edit:
         )
         opened.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self.receive(self._go_on.click, watch.picked, self._again)
+        self.receive(self._enlarge.click, watch.picked, self._enlarged)
         self.receive(self._create.to_edit.click, self._create.watch.picked, self.take)
         self.receive(self._create.to_upscale.click, self._create.watch.picked, self.to_upscale)
         sent = self._to_create.click(
             self._send, [watch.picked], [self._tabs, *self._create.reuse_outputs], **QUIET
         )
         self._create.keep_after(sent)
-        sides = [self.part[name] for name in ("left", "top", "right", "bottom")]
-        gr.on(
-            [side.change for side in sides],  # pyright: ignore[reportAttributeAccessIssue]
-            None, sides, None, js="(...sides) => AtelierEdit.margins(...sides)", **QUIET,
-        )  # fmt: skip
-        seed = self.form["seed"]
-        self._keep_after(self._die.click(None, None, [seed], js=f"() => {RANDOM}", **QUIET))
-        last = self._recycle.click(
-            None, [kept, seed], [seed], js="(kept, seed) => kept.seed ?? seed", **QUIET
-        )
-        self._keep_after(last)
-        typed = [box.input for box in self._boxes]  # pyright: ignore[reportAttributeAccessIssue]
-        gr.on(typed, None, self._now, [kept], js=self._keep_js(), **QUIET)
+        self.settings.listen()
 
     def receive(
         self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[str], Updates]
@@ -162,47 +112,28 @@ class Edit:
     def _after(self, change: Dependency) -> None:
         """Once the canvas was told what to open: open it, and keep the settings."""
         change.then(None, [self._easel.told], None, js=OPEN, **QUIET)
-        self._keep_after(change)
+        self.settings.keep_after(change)
 
     @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
-        return [self._tabs, self._easel.told, self.watch.notice, self._upscale.panel, *self._boxes]
+        return [self._tabs, self._easel.told, self.watch.notice, self._upscale.panel, *self.settings.outputs]
 
     @property
     def remembered(self) -> list[Component | BlockContext]:
         """What ``open`` changes."""
-        return [*self.watch.outputs, *self._boxes]
-
-    @property
-    def _boxes(self) -> list[Component]:
-        return [*self.form.components, *self.part.components]
-
-    @property
-    def _now(self) -> list[Component]:
-        return [self._kept, *self._boxes]
-
-    def _keep_after(self, change: Dependency) -> None:
-        change.then(None, self._now, [self._kept], js=self._keep_js(), **QUIET)
-
-    def _keep_js(self) -> str:
-        """Put the settings, as they are in the page now, into the browser's memory."""
-        names = [*self.form.names, *self.part.names]
-        return f"""(kept, ...values) => ({{...kept, settings:
-            Object.fromEntries({names!r}.map((name, k) => [name, values[k]]))}})"""
+        return [*self.watch.outputs, *self.settings.outputs]
 
     # What the listeners do
 
     def open(self, visitor: dict[str, Any], kept: dict[str, Any]) -> Updates:
         """A page opened or reloaded: show its settings and job. The canvas has a memory of its own."""
         memory = kept if isinstance(kept, dict) else {}
-        found = memory.get("settings")
-        settings = found if isinstance(found, dict) else {}
         who = str(visitor.get("visitor", "")) if isinstance(visitor, dict) else ""
-        shown = {**self.form.offered(), **self.form.updates(self.form.kept(settings))}
-        return {**shown, **self.part.updates(settings), **self.watch.open(memory, who)}
+        return {**self.settings.open(memory), **self.watch.open(memory, who)}
 
-    def _start(self, visitor: dict[str, Any], kept: dict[str, Any], *values: Any) -> Updates:
+    def _start(self, visitor: dict[str, Any] | None, kept: dict[str, Any] | None, *values: Any) -> Updates:
+        visitor, kept = visitor or {}, kept or {}  # none where the page has not opened yet
         *settings, picture, mask, sketch, regions = values
         try:
             recipe = self.recipe(settings, Given(picture, mask, sketch, regions))
@@ -211,16 +142,13 @@ class Edit:
             return {self.watch.notice: show.notice(str(error))}
         except OSError as error:
             return {self.watch.notice: show.notice(f"Mask: it could not be kept: {error.strerror}.")}
-        names = [*self.form.names, *self.part.names]
-        return self.watch.start(job, {**kept, "settings": dict(zip(names, settings, strict=True))})
+        return self.watch.start(job, {**kept, **self.settings.remembered(settings)})
 
     def recipe(self, settings: list[Any], given: Given) -> Recipe:
         """What the tab asks for. Raises ``RecipeError`` and OSError."""
-        many = len(self.form.names)
-        recipe = self.form.read(settings[:many])
+        recipe, part = self.settings.read(settings)
         edit, regions = self._easel.read(given)
-        made = {"edit": self.part.read(settings[many:]) | edit, "regions": regions}
-        return Recipe.read(recipe.model_dump() | made)
+        return Recipe.read(recipe.model_dump() | {"edit": part | edit, "regions": regions})
 
     def _open(self, file: str | None) -> Updates:
         """A file was dropped or chosen."""
@@ -242,12 +170,10 @@ class Edit:
         entry = self._there(entry_id)
         if entry is None:
             return self._lost()
-        filled = self.form.filled(entry.recipe) if entry.recipe is not None else {}
-        settings = {name: filled[name] for name in TAKEN if name in filled}
         return {
             self._tabs: gr.Tabs(selected="edit"),
             **self._opened(lambda: self._easel.entry(entry)),
-            **self.form.updates(settings),
+            **(self.settings.taken(entry.recipe) if entry.recipe is not None else {}),
         }
 
     def to_upscale(self, entry_id: str) -> Updates:
@@ -260,7 +186,11 @@ class Edit:
         if entry is None:
             return self._lost()
         updates = self._opened(lambda: self._easel.entry(entry, keep_mask=True))
-        return updates | self.part.updates(dict.fromkeys(MARGINS, 0))
+        return updates | self.settings.whole()
+
+    def _enlarged(self, entry_id: str) -> Updates:
+        """What was made is to be made larger."""
+        return {**self._again(entry_id), self._upscale.panel: gr.update(open=True)}
 
     def rerun(self, entry_id: str) -> Updates:
         """All that made an edited picture: its picture, its mask and every setting."""
@@ -271,25 +201,10 @@ class Edit:
         edit = recipe.edit
         updates = self._opened(lambda: self._easel.edit(edit, recipe.regions))
         if updates[self._easel.told]:
-            updates[self.watch.notice] = self._restored(recipe)
-        return {
-            self._tabs: gr.Tabs(selected="edit"),
-            **updates,
-            **self.form.updates(self.form.filled(recipe)),
-            **self.part.updates(edit.model_dump()),
-        }
-
-    def _restored(self, recipe: Recipe) -> str:
-        """What of an edit's settings has no place here."""
-        notes = []
-        if not self.form.has_model(recipe.model):
-            notes.append(f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
-        if not self.form.has_vae(recipe.vae):
-            notes.append(f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        for part in ("controls", "variation"):
-            if getattr(recipe, part):
-                notes.append(f"Not restored: {Recipe.model_fields[part].title}, which Edit has no place for.")
-        return show.notice(*notes) if notes else show.good_news("The edit was restored: Generate draws it.")
+            notes = self.settings.missing(recipe)
+            restored = show.good_news("The edit was restored: Generate draws it.")
+            updates[self.watch.notice] = show.notice(*notes) if notes else restored
+        return {self._tabs: gr.Tabs(selected="edit"), **updates, **self.settings.restored(recipe)}
 
     def _send(self, entry_id: str) -> Updates:
         """The words and settings of what was made, in Create."""

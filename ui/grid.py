@@ -168,7 +168,7 @@ class Grid:
             return {self._panel: gr.update(visible=False), self._picked: ""}
         return {
             self._panel: gr.update(visible=True),
-            self._about: show.caption(entry.recipe) + show.details(entry),
+            self._about: show.caption(entry.recipe, entry.width, entry.height) + show.details(entry),
             self._picked: entry.id,
         }
 

@@ -60,32 +60,38 @@ REFERENCES = Kind(
 
 
 class Influences:
-    """One panel's components, made where it is to stand. ``readers`` are the names to choose from now."""
+    """One panel's components, made where it is to stand. ``readers`` are the names to choose from now;
+    ``prefix`` begins the components' ids, which must differ where a page has several panels of a kind."""
 
-    def __init__(self, kind: Kind, readers: Callable[[], Collection[str]], gallery: Gallery) -> None:
+    def __init__(
+        self, kind: Kind, readers: Callable[[], Collection[str]], gallery: Gallery, prefix: str = ""
+    ) -> None:
         self.kind = kind
+        self._prefix = prefix
         self._readers = readers
         self._gallery = gallery
         self._specs = {spec.name: spec for spec in influence_fields(kind.field)}
-        name = kind.name
-        with gr.Accordion(kind.title, open=False, elem_id=kind.field):
+        name, field = f"{prefix}{kind.name}", f"{prefix}{kind.field}"
+        with gr.Accordion(kind.title, open=False, elem_id=field):
             self._looks()
             with gr.Row(elem_classes="add"):
                 self._reader = gr.Dropdown(
                     list(readers()), value=None, label=self._specs[kind.reader].label,
                     elem_id=f"{name}-reader", min_width=120,
                 )  # fmt: skip
-                self._add = gr.Button(kind.add, elem_id=f"add-{name}", min_width=60, scale=0)
+                self._add = gr.Button(kind.add, elem_id=f"{prefix}add-{kind.name}", min_width=60, scale=0)
             self._settings = self._make_settings()
-            self._hint = gr.HTML(self._told(), elem_id=f"{kind.field}-hint")
-            self._list = gr.HTML(elem_id=f"{kind.field}-list")
-            self._clear = gr.Button(kind.clear, visible=False, elem_id=f"clear-{kind.field}", size="sm")
-        self.value = gr.Textbox("[]", visible="hidden", elem_id=f"field-{kind.field}")
+            self._hint = gr.HTML(self._told(), elem_id=f"{field}-hint")
+            self._list = gr.HTML(elem_id=f"{field}-list", elem_classes="influences")
+            self._clear = gr.Button(
+                kind.clear, visible=False, elem_id=f"{prefix}clear-{kind.field}", size="sm"
+            )
+        self.value = gr.Textbox("[]", visible="hidden", elem_id=f"{prefix}field-{kind.field}")
         self._name = gr.Textbox("", visible="hidden", elem_id=f"{name}-name")  # of the picture that is seen
 
     def _looks(self) -> None:
         """The picture, as it was given and as it is seen."""
-        name = self.kind.name
+        name = f"{self._prefix}{self.kind.name}"
         with gr.Row(elem_classes="looks"):
             self._file = gr.Image(
                 label="Picture", type="filepath", sources=["upload", "clipboard"], elem_id=f"{name}-file",
@@ -98,12 +104,17 @@ class Influences:
         self._looked: list[Component] = [self._file]
         if self.kind.preprocessed:
             self._looked.append(
-                gr.Dropdown(_preprocessors(), value=AS_IT_IS, label="Preprocessor", elem_id="preprocessor")
+                gr.Dropdown(
+                    _preprocessors(),
+                    value=AS_IT_IS,
+                    label="Preprocessor",
+                    elem_id=f"{self._prefix}preprocessor",
+                )  # fmt: skip
             )
 
     def _make_settings(self) -> list[Component]:
         """How strongly it counts, in which steps, and what is chosen from tables."""
-        name, weight = self.kind.name, self._specs["weight"]
+        name, weight = f"{self._prefix}{self.kind.name}", self._specs["weight"]
         assert weight.minimum is not None and weight.maximum is not None
         slider = gr.Slider(
             weight.minimum, weight.maximum, 1, step=weight.step, label=weight.label,

@@ -1,7 +1,7 @@
 """What the page says, as HTML. Every text that came from a person, a file or a model is escaped here."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from io import BytesIO
 from math import inf
@@ -102,11 +102,17 @@ def counted(text: Counted) -> str:
     return f'<p class="hint count">{size}{said}</p>' if size or said else NOTHING
 
 
-def caption(recipe: Recipe) -> str:
-    """One line below a picture; its first word is the seed that was really used."""
+def caption(recipe: Recipe, width: int, height: int) -> str:
+    """One line below a picture of that size; its first word is the seed that was really used, if there is
+    one. A picture that is larger than what was drawn, or enlarged, says both sizes."""
+    if recipe.upscale is not None:
+        before = [round(side / recipe.upscale.scale) for side in (width, height)]
+        by = label("upscaler", recipe.upscale.upscaler)
+        parts = ["Upscaled", _sizes(before, [width, height]), escape(by), f"{recipe.upscale.scale:g} times"]
+        return '<p class="caption">' + " · ".join(parts) + "</p>"
     parts = [
         f"Seed <b>{recipe.seed}</b>",
-        f"{recipe.width} × {recipe.height}",
+        _sizes([recipe.width, recipe.height], [width, height]),
         f"{recipe.steps} steps",
         f"guidance {recipe.guidance:g}",
         escape(label("sampler", recipe.sampler)),
@@ -114,6 +120,11 @@ def caption(recipe: Recipe) -> str:
         escape(recipe.model),
     ]
     return '<p class="caption">' + " · ".join(parts) + "</p>"
+
+
+def _sizes(drawn: Sequence[int], made: Sequence[int]) -> str:
+    """What was drawn, and what became of it where that is another size."""
+    return " → ".join(dict.fromkeys("{} × {}".format(*size) for size in (drawn, made)))
 
 
 def details(entry: Entry) -> str:
@@ -129,12 +140,16 @@ def details(entry: Entry) -> str:
         for spec in fields()
         if spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
     ]
-    if recipe.levels is not None:
-        sigmas = (sigma / alpha if alpha else inf for alpha, sigma in recipe.levels)
-        rows.append(("Sigmas", ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
+    for name, levels in (("Sigmas", recipe.levels), ("Sigmas of hires fix", recipe.hires_levels)):
+        if levels is not None:
+            sigmas = (sigma / alpha if alpha else inf for alpha, sigma in levels)
+            rows.append((name, ", ".join(f"{sigma:.4g}" for sigma in sigmas)))
     rows += [(f"ControlNet {k}", _control(one)) for k, one in enumerate(recipe.controls, 1)]
     rows += [(f"Reference {k}", _reference(one)) for k, one in enumerate(recipe.references, 1)]
     rows += [(f"Region {k}", _region(one)) for k, one in enumerate(recipe.regions, 1)]
+    for part in ("variation", "hires", "tiles"):
+        if (given := getattr(recipe, part)) is not None:
+            rows.append((str(Recipe.model_fields[part].title), _part(part, given.model_dump())))
     if recipe.edit is not None:
         rows.append(("Edit", _edit(recipe.edit)))
     if recipe.upscale is not None:
@@ -186,6 +201,16 @@ def _edit(edit: Edit) -> str:
     return ", ".join((where, *told))
 
 
+def _part(part: str, values: Mapping[str, object]) -> str:
+    """All of a part of a recipe that holds no pictures."""
+    told = []
+    for spec in part_fields(part):
+        value = values[spec.name]
+        said = next((choice.label for choice in spec.choices if choice.name == value), value)
+        told.append(f"{spec.label} {said:g}" if isinstance(said, float) else f"{spec.label} {said}")
+    return ", ".join(told)
+
+
 def influences(some: Sequence[Control] | Sequence[Reference]) -> str:
     """Those of a drawing, one a line; nothing where there are none."""
     said = [_control(one) if isinstance(one, Control) else _reference(one) for one in some]
@@ -215,7 +240,8 @@ def _when(one: Control | Reference) -> str:
 
 def label(field: str, value: object) -> str:
     """A value as a person reads it: the label of a choice, a number without noise."""
-    spec = next(spec for spec in (*fields(), *influence_fields("controls")) if spec.name == field)
+    some = (*fields(), *influence_fields("controls"), *part_fields("hires"))
+    spec = next(spec for spec in some if spec.name == field)
     for choice in spec.choices:
         if choice.name == value:
             return choice.label

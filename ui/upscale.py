@@ -49,8 +49,10 @@ class Upscale:
         return [("Lanczos", "lanczos"), *((name, name) for name in self._engine.upscalers())]
 
     def _start(
-        self, visitor: dict[str, Any], kept: dict[str, Any], by: object, scale: object, *given: object
-    ) -> Updates:
+        self, visitor: dict[str, Any] | None, kept: dict[str, Any] | None, by: object, scale: object,
+        *given: object,
+    ) -> Updates:  # fmt: skip
+        visitor, kept = visitor or {}, kept or {}  # none where the page has not opened yet
         try:
             edit, _ = self._easel.read(Given(given[0], "", "", ""))
             factor = float(scale) if isinstance(scale, int | float) else scale

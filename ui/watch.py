@@ -14,6 +14,7 @@ from gradio.components import Component
 
 from engine import Engine, Event, Job, Progress, Queued
 from gallery import Entry, Gallery
+from pipelines.recipe import Recipe
 from ui import show
 
 RESTARTED = (
@@ -107,7 +108,7 @@ class Watch:
             **self._state(job, job.event),
             self._job: job.id,
             self.notice: "",
-            self._kept: memory | {"job": job.id, "seed": job.recipe.seed},
+            self._kept: memory | {"job": job.id} | _seed_of(job.recipe),
         }
 
     def _to_show(self, watched: str, visitor: str) -> Job | None:
@@ -145,8 +146,12 @@ class Watch:
         entry = self._gallery.get(shown[index]) if index < len(shown) else None
         if entry is None or entry.recipe is None:
             return {self._caption: ""}
-        memory = {**kept, "seed": entry.recipe.seed}
-        return {self._caption: show.caption(entry.recipe), self.picked: entry.id, self._kept: memory}
+        memory = kept | _seed_of(entry.recipe)
+        return {
+            self._caption: show.caption(entry.recipe, entry.width, entry.height),
+            self.picked: entry.id,
+            self._kept: memory,
+        }
 
     def _again(self, job_id: str) -> Updates:
         """The tab is looked at: what reached its components before they were there is said once more."""
@@ -178,12 +183,12 @@ class Watch:
         if not entries:
             return {self._stage: gr.update(value=self._idle, visible=True)}
         pictures = [(str(entry.path), job.recipe.prompt) for entry in entries]
-        first = entries[0].recipe or job.recipe
+        first = entries[0]
         return {
             self._stage: gr.update(visible=False),
             self.notice: show.stopped_early(job, event),
             self._results: gr.update(value=pictures, visible=True, selected_index=0),
-            self._caption: show.caption(first),
+            self._caption: show.caption(first.recipe or job.recipe, first.width, first.height),
             self.after: gr.update(visible=True),
             self._shown: [entry.id for entry in entries],
             self.picked: entries[0].id,
@@ -208,6 +213,11 @@ class Watch:
             self.interrupt: gr.update(visible=False),
             self._pulse: gr.Timer(active=False),
         }
+
+
+def _seed_of(recipe: Recipe) -> dict[str, int]:
+    """What the browser keeps of it; an upscale has none."""
+    return {} if recipe.upscale is not None else {"seed": recipe.seed}
 
 
 def _stoppable() -> Mapping[str, Any]:

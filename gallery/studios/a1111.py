@@ -5,9 +5,10 @@ of that web UI say: what "Automatic" schedules are, samplers of Forge, and which
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from gallery import parameters
+from gallery.studios import hires
 from gallery.studios.reading import NotUnderstood, Reading, named, number
 from gallery.studios.texts import settings_text
 
@@ -43,6 +44,11 @@ AUTOMATIC = {
     "lms": "model",
     "heun": "model",
 }
+# Of img2img and inpainting.
+_EDIT = frozenset({
+    "Mask blur", "Mask mode", "Inpaint area", "Masked area padding", "Masked content", "Inpaint padding",
+    "Resize mode", "Image CFG scale",
+})  # fmt: skip
 _DENOISE = "Denoising strength"
 # They decide nothing: hashes of what is named anyway, and which of a batch this is (each has its own seed).
 _SILENT = frozenset({
@@ -61,8 +67,7 @@ def read(texts: Mapping[str, str]) -> Reading | None:
     prompt, negative, pairs = parse(text)
     reading = Reading(NAME)
     reading.values |= {"prompt": prompt, "negative": negative}
-    for key, value in pairs:
-        take(reading, key, value)
+    take_pairs(reading, pairs, lambda key, value: take(reading, key, value))
     if ("Schedule type", "Automatic") in pairs:
         _resolve(reading)
     return reading
@@ -77,6 +82,22 @@ def parse(text: str) -> tuple[str, str, list[tuple[str, str]]]:
     return parameters.parse(without_json(text))
 
 
+def take_pairs(
+    reading: Reading, pairs: Sequence[tuple[str, str]], take_one: Callable[[str, str], None]
+) -> None:
+    """All pairs of the last line, each by ``take_one`` but those of hires fix."""
+    second = {key: value for key, value in pairs if key.startswith("Hires ") or key == _DENOISE}
+    for key, value in pairs:
+        if key not in second:
+            take_one(key, value)
+    done = hires.from_pairs(reading, dict(pairs))
+    for key, value in second.items():
+        if key == _DENOISE and key not in done and len(second) > 1:
+            reading.tell(key, value)  # of a second pass that is none here, and of no edit
+        elif key not in done:
+            take_one(key, value)
+
+
 def take(reading: Reading, key: str, value: str) -> None:
     """One pair of the last line."""
     if key in _SILENT or (key, value) in _SAYS_NOTHING:
@@ -87,6 +108,8 @@ def take(reading: Reading, key: str, value: str) -> None:
         reading.values["schedule"] = ours
     elif key == _DENOISE:
         reading.take("denoise", number(value), key, value)
+    elif key in _EDIT:
+        reading.take("edit", value, key, value)
     elif (key, value) != ("Schedule type", "Automatic"):
         _take_shared(reading, key, value)
 

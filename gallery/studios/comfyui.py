@@ -7,7 +7,7 @@ every node on the way that has no equal here. Weights in prompts count different
 import re
 from collections.abc import Mapping
 
-from gallery.studios import comfyui_graph, names
+from gallery.studios import comfyui_graph, comfyui_passes, names
 from gallery.studios.comfyui_graph import Graph, Link, Node, behind, literal, settings
 from gallery.studios.comfyui_parts import Part, conditioning, models
 from gallery.studios.reading import NotUnderstood, Reading, json_object, model_name, number, whole
@@ -63,13 +63,17 @@ def _from_graph(graph: Graph) -> Reading:
     reading = Reading(NAME)
     seen = {output.id}
     later, first = _passes(graph, sampler)
-    for node in later:
+    second = comfyui_passes.second(graph, later, first)
+    for node in later if second is None else ():
         reading.note(f"Not restored: a later pass ({settings(node)}) has no equal here.")
+    for node in later:
         seen |= {node.id, *(each.id for each in behind(graph, node, _OF_SAMPLING))}
     seen.add(first.id)
     _sampling(reading, graph, first, seen)
     _size(reading, graph, first, seen)
     _vae(reading, graph, output, seen)
+    if second is not None:
+        seen |= comfyui_passes.take(reading, graph, second)
     for node in (output, *behind(graph, output)):
         if node.id not in seen and node.kind not in _QUIET:
             reading.note(f"Not restored: {settings(node)} has no equal here.")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gallery.studios import syntax
+from gallery.studios import hires, syntax
 from gallery.studios.reading import (
     NotUnderstood,
     Reading,
@@ -65,6 +65,8 @@ _SILENT = frozenset({
     "positive_prompt", "negative_prompt", "app_version", "scheduler", "clip_skip", "model", "vae",
     "loras", "positive_style_prompt", "negative_style_prompt", "board_id",
 })  # fmt: skip
+_SIDES = ("width", "height")
+_OWN_SIDES = {"sd-1": 512, "sd-2": 768, "sdxl": 1024}
 _SAYS_NOTHING = {("rand_device", "cpu"), ("generation_mode", "txt2img"), ("generation_mode", "sdxl_txt2img")}
 
 
@@ -89,7 +91,10 @@ def _from_metadata(given: Mapping[str, Any]) -> Reading:
         if given.get(key) and given[key] != given.get(plain):
             reading.tell(key, given[key])
     others = {k: v for k, v in given.items() if not isinstance(v, str) or (k, v) not in _SAYS_NOTHING}
-    take_all(reading, others, _KEYS, _SILENT)
+    second = _second(reading, given)
+    take_all(reading, {k: v for k, v in others.items() if k not in second}, _KEYS, _SILENT)
+    if "hires" in reading.values:
+        reading.values |= dict(zip(("width", "height"), _first_size(given) or (), strict=False))
     scheduler = given.get("scheduler")
     if isinstance(scheduler, str):
         reading.take("sampler", _sampler(scheduler.removesuffix("_k")), "scheduler", scheduler)
@@ -102,6 +107,39 @@ def _from_metadata(given: Mapping[str, Any]) -> Reading:
             reading.take(key, _name(given[key]), key, given[key])
     _loras(reading, given.get("loras"))
     return reading.done()
+
+
+def _second(reading: Reading, given: Mapping[str, Any]) -> frozenset[str]:
+    """Hires fix up to version 4, which resizes pixels; returns the settings that are read. What 6 writes has
+    a scale (``hrf_scale``), and width and height of either pass: it is told."""
+    first = _first_size(given)
+    if given.get("hrf_enabled") is not True or "hrf_scale" in given or first is None:
+        return frozenset({"hrf_strength", "hrf_method"}) if given.get("hrf_enabled") is False else frozenset()
+    scale = hires.the_same(*(int(given[side]) / its for side, its in zip(_SIDES, first, strict=True)))
+    said = {"hrf_enabled": True, "hrf_strength": given.get("hrf_strength")}
+    hires.take(
+        reading, hires.Pass(scale, number(given.get("hrf_strength"))), said, "hrf_method",
+        given.get("hrf_method"),
+    )  # fmt: skip
+    return frozenset({*said, "hrf_method"})
+
+
+def _first_size(given: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Width and height that its hires fix draws at first: the model's own area in the picture's proportions
+    (calculateHrfRes in addHrfToGraph.ts)."""
+    width, height = (whole(given.get(side)) for side in _SIDES)
+    model = given.get("model")
+    base = model.get("base", model.get("base_model")) if isinstance(model, dict) else None
+    own = _OWN_SIDES.get(base) if isinstance(base, str) else None
+    if own is None or not width or not height or not 0 < max(width, height) <= 100_000:
+        return None
+    short = max(own // 2, own * (min(width, height) / max(width, height)) ** 0.5)
+    long = short * max(width, height) / min(width, height)
+    sides = (long, short) if width > height else (short, long)
+    across, down = (
+        round(int(min(most, side)) / 8) * 8 for most, side in zip((width, height), sides, strict=True)
+    )
+    return across, down
 
 
 def _name(model: object) -> str | None:

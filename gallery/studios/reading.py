@@ -36,8 +36,13 @@ FIELDS: dict[str, str | None] = {
     "width": "width",
     "height": "height",
     "seed": "seed",
+    "hires": "hires",
     "denoise": None,  # the share of the noise that an image-to-image pass begins with
+    "edit": None,  # other settings of such a pass
 }
+NO_EQUAL = "has no equal here"
+_OF_EDIT = "is of an edit, and the picture it was drawn over is not in the file"
+WHY: dict[str, str] = {"denoise": _OF_EDIT, "edit": _OF_EDIT}  # words that have no field
 _MEANS_MORE = re.compile(r"[<>:#\n{}|\\]|__.*__")  # in a prompt, than a part of a name
 _ENDING = re.compile(r"\.(safetensors|sft|ckpt|gguf|pt|pth|bin)$", re.IGNORECASE)
 _WHOLE, _NUMBER = (
@@ -63,13 +68,13 @@ class Reading:
         """``given``, which the file calls ``key``, means ``value`` here; None means nothing."""
         field = FIELDS[word]
         if field is None or value is None:
-            self.tell(key, given)
+            self.tell(key, given, WHY.get(word, NO_EQUAL))
         else:
             self.values[field] = value
 
-    def tell(self, key: str, given: object) -> None:
-        """Show a setting that has no equal here."""
-        self.note(f"Not restored: {short(key, 60)} ({short(given, 80)}) has no equal here.")
+    def tell(self, key: str, given: object, why: str = NO_EQUAL) -> None:
+        """Show a setting that is not taken over."""
+        self.note(f"Not restored: {short(key, 60)} ({short(given, 80)}) {why}.")
 
     def note(self, line: str) -> None:
         self._notes[line] = None

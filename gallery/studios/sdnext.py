@@ -53,6 +53,10 @@ _SILENT = frozenset(
 _SAYS_NOTHING = {
     ("Operations", "txt2img"),
     ("Operations", "none"),
+    ("Operations", "txt2img; hires"),  # which is told by its own settings
+    ("Hires force", "True"),
+    ("Second pass", "True"),
+    ("Refine", "True"),
     ("Parser", "native"),
     ("Parser", "Native"),
 }
@@ -65,15 +69,18 @@ def read(texts: Mapping[str, str]) -> Reading | None:
     reading = Reading(NAME)
     prompt, negative, pairs = a1111.parse(text)
     reading.values |= {"prompt": prompt, "negative": negative}
-    for key, value in pairs:
-        if key in _KEYS:
-            word, convert = _KEYS[key]
-            reading.take(word, convert(value), key, value)
-        elif key == "Sampler order":
-            _order(reading, value)
-        elif key not in _SILENT and (key, value) not in _SAYS_NOTHING:
-            a1111.take(reading, key, value)
+    a1111.take_pairs(reading, pairs, lambda key, value: _take(reading, key, value))
     return reading
+
+
+def _take(reading: Reading, key: str, value: str) -> None:
+    if key in _KEYS:
+        word, convert = _KEYS[key]
+        reading.take(word, convert(value), key, value)
+    elif key == "Sampler order":
+        _order(reading, value)
+    elif key not in _SILENT and (key, value) not in _SAYS_NOTHING:
+        a1111.take(reading, key, value)
 
 
 def _order(reading: Reading, value: str) -> None:

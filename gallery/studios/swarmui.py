@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gallery.studios import names, syntax
+from gallery.studios import hires, names, syntax
 from gallery.studios.reading import NotUnderstood, Reading, json_object, model_name, number, take_all, whole
 from gallery.studios.texts import settings_text
 
@@ -20,6 +20,8 @@ _KEYS = {
     "model": ("model", model_name),
     "initimagecreativity": ("denoise", number),
 }
+_SHARE = "refinercontrolpercentage"  # of the steps
+_REFINER = (_SHARE, "refinerupscale", "refinersteps")
 # Dates and versions; what chose the wildcards, which are chosen by now; and which of a batch this is.
 _SILENT = frozenset({
     "prompt", "negativeprompt", "vae", "automaticvae", "clipstopatlayer", "loras", "loraweights",
@@ -40,7 +42,8 @@ def read(texts: Mapping[str, str]) -> Reading | None:
     reading = Reading(NAME)
     for key, word in (("prompt", "prompt"), ("negativeprompt", "negative")):
         _words(reading, params.get(key, ""), key, word)
-    take_all(reading, params, _KEYS, _SILENT)
+    refined = _refined(reading, params)
+    take_all(reading, params, _KEYS, _SILENT | refined)
     _take_others(reading, params)
     return reading.done()
 
@@ -65,6 +68,20 @@ def _take_others(reading: Reading, params: Mapping[str, Any]) -> None:
     loras, weights = (_listed(params.get(key)) for key in ("loras", "loraweights"))
     for k, lora in enumerate(loras):
         reading.lora(lora, weights[k] if k < len(weights) else 1)
+
+
+def _refined(reading: Reading, params: Mapping[str, Any]) -> frozenset[str]:
+    """Refining after the drawing, by the same model, is a second pass; returns the settings that say so."""
+    method, model = params.get("refinermethod", "PostApply"), params.get("refinermodel", "(Use Base)")
+    if method != "PostApply" or model not in ("(Use Base)", params.get("model")):
+        return frozenset()
+    said = {key: params[key] for key in _REFINER if key in params}
+    if _SHARE not in said:
+        return frozenset()
+    steps = whole(said.get("refinersteps")) or 0  # as here, of which the share is run
+    second = hires.Pass(number(said.get("refinerupscale", 1)), number(said[_SHARE]), steps)
+    hires.take(reading, second, said, "refinerupscalemethod", params.get("refinerupscalemethod"))
+    return frozenset({*said, "refinerupscalemethod", "refinermethod", "refinermodel"})
 
 
 def _listed(value: object) -> list[Any]:

@@ -1,17 +1,19 @@
 """Edits in the engine: beside other pictures, from pictures that the gallery keeps, encoded once."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from engine import Engine
-from gallery import Gallery, read_recipe
+from engine import Engine, JobCancelled, JobFailed
+from gallery import Gallery, read_recipe, sha256_of
 from models import Parts
 from pipelines import Recipe, draw
 from pipelines.edit import Edit
+from pipelines.upscale import Upscale
 from tests.engine.conftest import Network
 
 
@@ -66,6 +68,80 @@ def test_strength_0_and_progress(tiny: Parts, a_recipe: Callable[..., Recipe], t
         assert kept.tobytes() == a_picture().tobytes()
     assert {of for _, of in steps} == {2}
     gallery.close()
+
+
+class SlowDisk(Mapping[str, Image.Image]):
+    """Pictures that are read once they may be, and by which threads."""
+
+    def __init__(self, pictures: Mapping[str, Image.Image]) -> None:
+        self._pictures = pictures
+        self.may, self.readers = threading.Event(), set[str]()
+
+    def __getitem__(self, name: str) -> Image.Image:
+        self.readers.add(threading.current_thread().name)
+        assert self.may.wait(60)
+        return self._pictures[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._pictures)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+
+def held(tiny: Parts) -> tuple[Callable[[str], Parts], threading.Event]:
+    """A model that is loaded once it may be: what is submitted before is not checked yet."""
+    may = threading.Event()
+
+    def load(name: str) -> Parts:
+        assert may.wait(60)
+        return tiny
+
+    return load, may
+
+
+def test_a_picture_that_takes_long_to_read_keeps_nobody_waiting(
+    tiny: Parts, a_recipe: Callable[..., Recipe]
+) -> None:
+    picture = a_picture()
+    disk = SlowDisk({sha256_of(picture): picture})
+    edit = a_recipe(edit=Edit(picture=sha256_of(picture), strength=0.5))
+    upscale = Recipe(model="tiny", upscale=Upscale(picture=sha256_of(picture), scale=2.0))
+    load, may = held(tiny)
+    engine = Engine(load, pictures=disk)
+    waiting = [engine.submit(one, user="somebody") for one in (edit, upscale)]
+    may.set()
+    with engine:
+        assert len(engine.submit(a_recipe(), user="another").result(60)) == 1
+        assert disk.readers and not any(job.ended for job in waiting)
+        disk.may.set()
+        made, larger = (job.result(60)[0] for job in waiting)
+    assert {name.partition("_")[0] for name in disk.readers} == {"atelier-preparer"}
+    [alone] = draw(edit, tiny, pictures={sha256_of(picture): picture})
+    assert np.abs(np.int16(made) - np.int16(alone)).max() <= 1
+    assert larger.size == (128, 128)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_waits_may_be_cancelled_and_a_missing_picture_fails_alone(
+    count: int, tiny: Parts, a_recipe: Callable[..., Recipe]
+) -> None:
+    picture = a_picture()
+    disk = SlowDisk({sha256_of(picture): picture})
+    load, may = held(tiny)
+    engine = Engine(load, pictures=disk)
+    stopped = engine.submit(a_recipe(count=count, edit=Edit(picture=sha256_of(picture))), user="somebody")
+    lost = engine.submit(a_recipe(count=count, edit=Edit(picture="0" * 64)), user="another")
+    may.set()
+    with engine:
+        engine.submit(a_recipe()).result(60)
+        stopped.cancel()
+        with pytest.raises(JobCancelled):
+            stopped.result(60)
+        disk.may.set()
+        with pytest.raises(JobFailed, match="Init picture: got 000000000000…, which is not here"):
+            lost.result(60)
+        engine.submit(a_recipe(seed=9)).result(60)
 
 
 @pytest.mark.parametrize("broken", ["absent", "changed"])

@@ -14,12 +14,14 @@ from gallery.studios import (
     comfyui,
     drawthings,
     fooocus,
+    hires,
     invokeai,
     names,
     novelai,
     sdnext,
     syntax,
 )
+from pipelines.edit import steps_run
 from pipelines.prompt import loras
 from pipelines.prompt.choices import by_seed, expanded
 from pipelines.prompt.emphasis import runs
@@ -127,6 +129,26 @@ def test_what_is_only_words_there_stays_words_here(words: str) -> None:
 def test_a_choice_of_words_is_not_made_where_it_was_none() -> None:
     written = syntax.weighed("{red|blue} __animal__")
     assert expanded(written, by_seed(1, "prompt"), {"animal": ["cat"]}) == written
+
+
+@pytest.mark.parametrize("strength", [0.05, 0.3, 0.35, 0.45, 0.55, 0.7, 1.0])
+def test_as_many_steps_of_a_second_pass_are_run_as_a_file_says(strength: float) -> None:
+    for run in range(1, 151):
+        assert steps_run(strength, hires.steps_of(run, strength)) == run
+    assert hires.steps_of(None, strength) == 0  # as many as the first pass has
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Hires upscale: 9, Denoising strength: 0.5", "Hires upscale: 2, Denoising strength: 0",
+     "Hires upscale: x, Denoising strength: 0.5", "Hires resize: 1e30x2, Denoising strength: 0.5",
+     "Hires upscale: 2, Hires steps: 99999999, Denoising strength: 0.001"],
+)  # fmt: skip
+def test_a_second_pass_that_cannot_be_is_told(said: str, tmp_path: Path) -> None:
+    text = f"a cat\nSteps: 9, Seed: 1, CFG scale: 2, {said}, Hires upscaler: Latent"
+    found = restore(write(tmp_path / "a.png", "png", {"parameters": text}))
+    assert found.recipe == Recipe(prompt="a cat", steps=9, seed=1, guidance=2.0)
+    assert found.notes and all(note.startswith("Not restored: ") for note in found.notes)
 
 
 def test_a_file_of_nobody_says_whose_can_be_read(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from gallery import sha256_of
 from models import Parts, load
 from models.load import STARTER
 from pipelines import Materials, Recipe, RecipeError, answer, draw, story, to_images
-from pipelines.canvas import canvas_of, frame_of
+from pipelines.canvas import _shaped, canvas_of, feathered, frame_of
 from pipelines.composite import composite
 from pipelines.edit import AREAS, CONTENTS, Edit
 from pipelines.requests import Decode, EncodeImage, Step
@@ -301,3 +301,18 @@ def test_only_the_steps_that_strength_says_are_run(tiny: Parts) -> None:
             reply = answer(request, tiny)
             calls += isinstance(request, tuple)
         assert calls == run == sum(recipe.passes()) == recipe.evaluations()
+
+
+@pytest.mark.parametrize("box", [(0, 0, 9, 20), (40, 30, 55, 41), (70, 3, 96, 64), (0, 0, 96, 64)])
+@pytest.mark.parametrize(("grow", "feather"), [(0, 0), (0, 7), (5, 8), (-3, 6), (12, 1)])
+def test_near_its_mask_is_where_a_canvas_reckons(
+    box: tuple[int, int, int, int], grow: int, feather: int
+) -> None:
+    """Growing and feathering all of the picture says the same."""
+    mask = np.zeros((64, 96), np.float32)
+    painted = np.random.default_rng(0).random((box[3] - box[1], box[2] - box[0]))
+    mask[box[1] : box[3], box[0] : box[2]] = painted
+    rank = ndimage.maximum_filter if grow > 0 else ndimage.minimum_filter
+    whole = feathered(rank(mask, 2 * abs(grow) + 1) if grow else mask, feather)
+    near = _shaped(mask, Edit(picture="0" * 64, grow=grow, feather=feather))
+    assert np.abs(near - whole).max() <= 2e-6 and ((near == 0) == (whole == 0)).all()

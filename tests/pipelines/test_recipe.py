@@ -176,6 +176,10 @@ def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches:
     ({"steps": 2, "levels": ((0.0, 1.0), (1.0, 0.0))}, "^Resolved levels: got 2; allowed: 3"),
     ({"steps": 1, "levels": ((1.0, 0.0), (0.0, 1.0))}, "noise does not fall"),
     ({"steps": 1, "levels": ((0.0, 0.0), (1.0, 0.0))}, "neither picture nor noise"),
+    ({"hires_levels": ((0.0, 1.0), (1.0, 0.0))}, "^Resolved hires levels: got 2 without Hires fix"),
+    ({"steps": 4, "hires": {"strength": 0.5}, "hires_levels": ((0.0, 1.0), (1.0, 0.0))},
+     "^Resolved hires levels: got 2; allowed: 3, one more than the steps that Hires fix runs"),
+    ({"hires_levels": "all"}, "^Resolved hires levels: got 'all'; allowed: pairs"),
 ])  # fmt: skip
 def test_levels_that_cannot_be_are_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError, match=said):

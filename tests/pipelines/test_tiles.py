@@ -12,7 +12,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from gallery import sha256_of
-from models import Parts
+from models import Parts, load
+from models.load import STARTER
 from pipelines import Recipe, RecipeError, draw
 from pipelines import tiles as module
 from pipelines.edit import Edit, Hires, Tiles
@@ -94,9 +95,9 @@ def test_every_sampler_draws_in_tiles(sampler: str, tiny: Parts) -> None:
     assert draw(recipe, tiny)[0].size == (96, 64)
 
 
-def a_texture(side: int) -> Image.Image:
+def a_texture(side: int, seed: int = 0) -> Image.Image:
     """As smooth or rough in one place as in another, so that what differs is the tiles' doing."""
-    values = np.random.default_rng(0).normal(size=(side, side, 3))
+    values = np.random.default_rng(seed).normal(size=(side, side, 3))
     smooth = ndimage.gaussian_filter(values, (3, 3, 0), mode="wrap")
     return Image.fromarray((128 + 40 * smooth / smooth.std()).clip(0, 255).astype(np.uint8))
 
@@ -110,22 +111,39 @@ def test_borders_of_tiles_are_like_the_rest(
     Between latents only, as those have a border of their own everywhere, and away from the picture's edges.
     """
     monkeypatch.setattr(module, "VAE_SIDE", vae_side)
-    texture, length = a_texture(256), 256
+    for ratio in ratios(tiny, Tiles(side=64, overlap=16), 256, 6):
+        print(f"VAE in tiles of {vae_side}: {ratio:.3f}")
+        assert abs(ratio - 1) < 0.05
+
+
+@pytest.mark.slow
+def test_borders_of_the_starters_tiles_are_like_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "VAE_SIDE", 128)
+    for ratio in ratios(load(str(STARTER)), Tiles(side=128, overlap=32), 512, 8):
+        print(f"starter: {ratio:.3f}")
+        assert abs(ratio - 1) < 0.05
+
+
+def ratios(parts: Parts, tiles: Tiles, length: int, count: int) -> list[float]:
+    """Mean gradient across the borders of tiles over that elsewhere, across and down, of ``count`` pictures
+    drawn over a texture."""
+    texture = a_texture(length)
     recipe = Recipe(
-        prompt="a cat", steps=7, width=length, height=length, count=6, tiles=Tiles(side=64, overlap=16),
+        prompt="a cat", steps=7, width=length, height=length, count=count, tiles=tiles,
         edit=Edit(picture=sha256_of(texture), strength=0.3),
     )  # fmt: skip
-    drawn = draw(recipe, tiny, pictures={sha256_of(texture): texture})
+    drawn = draw(recipe, parts, pictures={sha256_of(texture): texture})
     made = np.stack([np.asarray(image, np.float64) for image in drawn])
-    borders = {8 * end for _, span in Grid((32, 32), 8, 2).boxes for end in (span.start, span.stop)}
+    grid = Grid((length // 8, length // 8), tiles.side // 8, tiles.overlap // 8)
+    borders = {8 * end for _, span in grid.boxes for end in (span.start, span.stop)}
     places = np.arange(64, length - 63, 8)  # in the middle, from one latent to the next
     at = np.isin(places, sorted(borders))
     assert at.sum() >= 4 and (~at).sum() >= 4
+    found = []
     for values in (made, made.swapaxes(1, 2)):
         gradients = np.abs(values[:, :, places] - values[:, :, places - 1]).mean((0, 1, 3))
-        ratio = gradients[at].mean() / gradients[~at].mean()
-        print(f"VAE in tiles of {vae_side}: {ratio:.3f}")
-        assert abs(ratio - 1) < 0.05
+        found.append(float(gradients[at].mean() / gradients[~at].mean()))
+    return found
 
 
 def test_tiles_go_with_the_second_pass_and_with_the_models_sizes(tiny: Parts) -> None:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from models import Parts
-from pipelines import Recipe, answer, draw, story
+from pipelines import Recipe, answer, draw, resolved, story
 from pipelines.begin import between, noise_of, salted
 from pipelines.edit import Hires, Variation
 from pipelines.recipe import MAX_SEED
 from pipelines.requests import Decode, EncodeImage, Step
+from pipelines.upscale import Upscale
 from schedulers import SAMPLERS, first_noise
 
 
@@ -56,6 +57,25 @@ def test_the_second_pass_begins_with_the_first_ones_picture(tiny: Parts) -> None
     assert abs(noise.std().item() - 1) < 0.15
     overlap = (noise * first_noise([0], (4, 8, 8))).mean().item()
     assert abs(overlap) < 0.2  # not the first pass's
+
+
+@pytest.mark.parametrize("steps", [0, 4, 7])
+def test_the_recipe_kept_says_the_levels_of_both_passes(steps: int, tiny: Parts) -> None:
+    hires = Hires(scale=1.5, strength=0.5, steps=steps)
+    recipe = Recipe(prompt="a cat", steps=4, width=64, height=64, schedule="karras", hires=hires)
+    kept = Recipe.from_json(resolved(recipe, tiny).to_json())
+    asked = [request[0].level for request in told(recipe, tiny)[1] if isinstance(request, tuple)]
+    assert kept.levels is not None and kept.hires_levels is not None
+    run = [*kept.levels[:-1], *kept.hires_levels[:-1]]
+    assert np.allclose(np.array([(a.alpha, a.sigma) for a in asked]), np.array(run))
+    assert kept.hires_levels[-1] == (1, 0)
+    renamed = kept.model_copy(update={"schedule": "exponential"})  # whatever it is called
+    assert renamed.passes() == recipe.passes()
+    assert draw(renamed, tiny)[0].tobytes() == draw(recipe, tiny)[0].tobytes()
+
+
+def test_an_upscale_has_no_levels(tiny: Parts) -> None:
+    assert resolved(Recipe(upscale=Upscale(picture="0" * 64)), tiny).levels is None
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -19,7 +19,10 @@ from models.kind import describe
 from models.torchvision_guard import guard_torchvision
 from models.upscaler import load_upscaler, upscales
 from pipelines import Recipe, RecipeError, draw
+from pipelines.tiles import Grid
+from pipelines.upscaling import OVERLAP, SIDE
 from tests.pipelines.test_edit import noise_picture
+from tests.pipelines.test_tiles import a_texture
 
 
 def write_esrgan(file: Path, scale: int = 2, **shape: Any) -> Path:
@@ -70,6 +73,22 @@ def test_tiles_have_no_seams(tiny: Parts, folder: UpscalerFolder) -> None:
     pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None] / 127.5 - 1
     whole = load_upscaler(folder["twice"], tiny).enlarge(pixels)[0].permute(1, 2, 0).numpy()
     assert made.shape == whole.shape and np.abs((whole + 1) * 127.5 - made).max() <= 1.5
+
+
+def test_borders_of_enlarged_tiles_are_like_the_rest(tiny: Parts, folder: UpscalerFolder) -> None:
+    """The mean gradient across the borders of tiles against that elsewhere: within 5 %. From one pixel before
+    to the next only, as those have a border of their own everywhere."""
+    textures = [a_texture(600, seed) for seed in range(3)]
+    made = np.stack([np.asarray(enlarged(tiny, folder, one), np.float64) for one in textures])
+    ends = {2 * end for _, span in Grid((600, 600), SIDE, OVERLAP).boxes for end in (span.start, span.stop)}
+    places = np.arange(64, 1200 - 63, 2)
+    at = np.isin(places, sorted(ends))
+    assert at.sum() == 4
+    for values in (made, made.swapaxes(1, 2)):
+        gradients = np.abs(values[:, :, places] - values[:, :, places - 1]).mean((0, 1, 3))
+        ratio = gradients[at].mean() / gradients[~at].mean()
+        print(f"enlarged tiles: {ratio:.3f}")
+        assert abs(ratio - 1) < 0.05
 
 
 def test_the_engine_upscales_beside_others(tiny: Parts, folder: UpscalerFolder) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from engine import Catalogue, Engine
 from gallery import Gallery, PictureError
+from pipelines.recipe import Control, Recipe, RecipeError, Reference, Variation
 from pipelines.recipe import Edit as Over
-from pipelines.recipe import Recipe, RecipeError
 from tests.gallery.test_pictures import header_only_png
 from ui import show
 from ui.create import Create
@@ -48,9 +48,9 @@ def sent(image: Image.Image, form: str = "PNG") -> str:
 
 
 def settings(tab: Edit, **values: Any) -> list[Any]:
-    boxes = {**dict(zip(tab.form.names, tab.form.components, strict=True)),
-             **dict(zip(tab.part.names, tab.part.components, strict=True))}  # fmt: skip
-    return [values.get(name, box.value) for name, box in boxes.items()]  # pyright: ignore
+    names = ["controls", "references", *tab.settings.form.names, *tab.settings.part.names]
+    boxes = zip(names, tab.settings.asked, strict=True)
+    return [values.get(name, box.value) for name, box in boxes]  # pyright: ignore
 
 
 def test_the_form_the_picture_and_the_mask_make_a_recipe(tab: Edit) -> None:
@@ -101,8 +101,17 @@ def test_a_picture_that_is_not_here_is_refused(tab: Edit, picture: object) -> No
 def test_settings_that_are_not_allowed_name_their_field(tab: Edit) -> None:
     with pytest.raises(RecipeError, match="^Edit, Padding: got nothing; allowed: a whole number"):
         tab.recipe(settings(tab, padding=None), Given(kept(tab), "", "", ""))
-    updates = tab._start({}, {}, *settings(tab), "", "")
+    updates = tab._start({}, {}, *settings(tab), "", "", "", "")
     assert updates == {tab.watch.notice: show.notice(NO_PICTURE)}
+
+
+def test_a_click_before_the_page_has_opened_is_obeyed(tab: Edit) -> None:
+    picture = kept(tab)
+    drawn = tab._start(None, None, *settings(tab), picture, "", "", "")
+    larger = tab._upscale._start(None, None, "lanczos", 2, picture, "", "", "")
+    jobs = tab._engine.jobs("local")
+    assert [updates[tab._kept]["job"] for updates in (drawn, larger)] == [job.id for job in jobs]
+    assert jobs[1].recipe.upscale is not None and "seed" not in larger[tab._kept]
 
 
 def test_what_cannot_be_opened_says_why(tab: Edit, tmp_path: Path) -> None:
@@ -128,13 +137,38 @@ def test_an_edit_is_restored_whole(tab: Edit) -> None:
     told = json.loads(updates[tab._easel.told])
     assert told["picture"]["name"] == over.picture and told["mask"].endswith(f"/{mask}.png")
     shown = {box.elem_id: update["value"] for box, update in updates.items()
-             if box in (*tab.form.components, *tab.part.components)}  # fmt: skip
+             if box in tab.settings.asked and isinstance(update, dict)}  # fmt: skip
     edit_boxes = {
         f"edit-{name}": value
         for name, value in over.model_dump(exclude={"picture", "mask", "sketch"}).items()
     }
     assert shown.items() >= edit_boxes.items()
     assert {"edit-field-seed": 9, "edit-field-steps": 7, "edit-field-rescale": 0.3}.items() <= shown.items()
+
+
+def test_what_an_edit_follows_and_takes_after_is_drawn_kept_and_restored(tab: Edit) -> None:
+    picture = kept(tab)
+    lists = {
+        "controls": [Control(net="edges", picture=picture, weight=0.7, end=0.5).model_dump()],
+        "references": [Reference(adapter="plus", picture=picture, start=0.25).model_dump()],
+    }
+    given = settings(tab, **{field: json.dumps(some) for field, some in lists.items()})
+    recipe = tab.recipe(given, Given(picture, "", "", ""))
+    assert {field: recipe.model_dump()[field] for field in lists} == {k: tuple(v) for k, v in lists.items()}
+
+    memory = tab.settings.remembered(given)
+    entry = tab._gallery.add(Image.new("RGB", SIZE), recipe)
+    for updates in (tab.open({}, json.loads(json.dumps(memory))), tab.rerun(entry.id)):
+        shown = {box.elem_id: value for box, value in updates.items() if box in tab.settings.outputs}
+        for field, some in lists.items():
+            assert json.loads(shown[f"edit-field-{field}"]) == some
+            assert "weight" in shown[f"edit-{field}-list"]
+    assert "Not restored" not in tab.rerun(entry.id)[tab.watch.notice]
+
+
+def test_what_is_no_list_of_controlnets_is_refused(tab: Edit) -> None:
+    with pytest.raises(RecipeError, match="^ControlNets: got '{'; allowed: a list of at most 4"):
+        tab.recipe(settings(tab, controls="{"), Given(kept(tab), "", "", ""))
 
 
 def test_an_edit_whose_picture_is_gone_says_so(tab: Edit) -> None:
@@ -146,16 +180,17 @@ def test_an_edit_whose_picture_is_gone_says_so(tab: Edit) -> None:
 
 def test_what_edit_has_no_place_for_is_said(tab: Edit) -> None:
     over = Over(picture=kept(tab))
-    recipe = Recipe(model="<b>", edit=over)
+    recipe = Recipe(model="<b>", edit=over, variation=Variation(seed=3))
     entry = tab._gallery.add(Image.new("RGB", SIZE), recipe)
-    assert "Not restored: Model &#x27;&lt;b&gt;&#x27;" in tab.rerun(entry.id)[tab.watch.notice]
+    said = tab.rerun(entry.id)[tab.watch.notice]
+    assert "Not restored: Model &#x27;&lt;b&gt;&#x27;" in said and "Not restored: Variation" in said
 
 
 def test_a_picture_of_the_gallery_comes_with_its_words(tab: Edit) -> None:
     entry = tab._gallery.add(Image.new("RGB", SIZE, "teal"), Recipe(prompt="an owl", seed=5, steps=9))
-    updates = tab.take(entry.id)
+    updates, form = tab.take(entry.id), tab.settings.form
     assert json.loads(updates[tab._easel.told])["picture"]["width"] == SIZE[0]
-    assert updates[tab.form["prompt"]]["value"] == "an owl" and tab.form["seed"] not in updates
+    assert updates[form["prompt"]]["value"] == "an owl" and form["seed"] not in updates
     assert tab.take("nothing")[tab._easel.told] == ""
 
 

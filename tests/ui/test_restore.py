@@ -51,6 +51,12 @@ def test_what_is_understood_is_in_the_form_and_the_rest_is_listed(
     assert "model" not in shown
 
 
+def test_what_create_has_no_place_for_is_said(create: Create, tmp_path: Path) -> None:
+    sample = SAMPLES["swarmui-refine"]
+    _, said = dropped(create, write(tmp_path / "given.png", sample["file"], texts_of(sample)))
+    assert "Not restored: Hires fix, which Create has no place for." in said
+
+
 def test_a_file_that_says_all_is_good_news(create: Create, tmp_path: Path) -> None:
     text = "a cat\nSteps: 9, Sampler: Euler, CFG scale: 4, Seed: 3, Size: 64x64, Model: starter"
     shown, said = dropped(create, write(tmp_path / "given.png", "png", {"parameters": text}))

@@ -9,10 +9,15 @@ from PIL import Image
 
 from engine import Cancelled, Done, Failed, Job, Progress, Queued
 from gallery import Entry
-from pipelines.recipe import Recipe
+from pipelines.recipe import Hires, Recipe
+from pipelines.upscale import Upscale
 from ui import show
 
 HOSTILE = '<img src=x onerror="alert(1)">&'
+
+
+def entry(recipe: Recipe, width: int, height: int) -> Entry:
+    return Entry("0" * 32, Path("a.png"), recipe, datetime(2026, 1, 2, tzinfo=UTC), width, height)
 
 
 def job(**recipe: Any) -> Job:
@@ -25,7 +30,8 @@ def job(**recipe: Any) -> Job:
         show.notice(HOSTILE),
         show.good_news(HOSTILE),
         show.empty(HOSTILE),
-        show.caption(Recipe(model=HOSTILE)),
+        show.caption(Recipe(model=HOSTILE), 128, 128),
+        show.caption(Recipe(upscale=Upscale(picture="0" * 64, upscaler=HOSTILE)), 128, 128),
         show.stage(job(), Failed(HOSTILE, HOSTILE)),
         show.details(Entry("0" * 32, Path("a.png"), Recipe(prompt=HOSTILE, negative=HOSTILE, model=HOSTILE),
                            datetime(2026, 1, 2, tzinfo=UTC), 8, 8)),
@@ -81,6 +87,34 @@ def test_pictures_finished_before_the_end_are_counted() -> None:
     assert "1 of 4 pictures were finished" in show.stopped_early(stopped, Cancelled())
     assert "No room" in show.stopped_early(stopped, Failed("No room."))
     assert show.stopped_early(stopped, Done(())) == ""
+
+
+@pytest.mark.parametrize(("recipe", "size", "said"), [
+    (Recipe(seed=7), (128, 128), "Seed <b>7</b> · 128 × 128 · "),
+    (Recipe(seed=7, hires=Hires(scale=1.5)), (192, 192), "Seed <b>7</b> · 128 × 128 → 192 × 192 · "),
+    (Recipe(upscale=Upscale(picture="0" * 64, scale=2.5)), (400, 125),
+     "Upscaled · 160 × 50 → 400 × 125 · Lanczos · 2.5 times<"),
+    (Recipe(upscale=Upscale(picture="0" * 64, scale=1.0, upscaler="deblur")), (9, 7),
+     "Upscaled · 9 × 7 · deblur · 1 times<"),
+])  # fmt: skip
+def test_a_caption_says_what_was_drawn_and_what_became_of_it(
+    recipe: Recipe, size: tuple[int, int], said: str
+) -> None:
+    assert said in show.caption(recipe, *size)
+
+
+def test_details_tell_of_both_passes() -> None:
+    recipe = Recipe(
+        steps=2, hires=Hires(scale=1.5, strength=0.5), levels=((0.0, 1.0), (0.6, 0.8), (1.0, 0.0)),
+        hires_levels=((0.8, 0.4), (1.0, 0.0)),
+    )  # fmt: skip
+    said = show.details(entry(recipe, 64, 64))
+    assert (
+        "<dt>Hires fix</dt><dd>Hires scale 1.5, Hires steps 0, Hires strength 0.5, Upscaler Latent</dd>"
+        in said
+    )
+    assert "<dt>Sigmas</dt><dd>inf, 1.333, 0</dd>" in said
+    assert "<dt>Sigmas of hires fix</dt><dd>0.5, 0</dd>" in said
 
 
 def test_a_damaged_file_says_what_can_be_done() -> None:
