@@ -47,19 +47,23 @@ def fit(parts: Parts, steps: int, prompts: int) -> list[float]:
     found = [search(denoise, noise * math.hypot(*grid[0]), grid, steps)]
     found += [schedule(parts.table, steps) for name, schedule in SCHEDULES.items() if name != "fitted"]
     best = min(([level.ve_sigma for level in levels[1:-1]] for levels in found), key=strays)
-    moved = descend(best, strays, parts.table.ends[1])
+    low, high = parts.table.ends
+    ends = (1.001 * low, 0.999 * high)  # written with five digits they are still the model's
+    moved = descend([min(max(sigma, ends[0]), ends[1]) for sigma in best], strays, ends)
     return [float(f"{sigma:.5g}") for sigma in moved]
 
 
-def descend(sigmas: list[float], strays: Callable[[list[float]], float], high: float) -> list[float]:
+def descend(
+    sigmas: list[float], strays: Callable[[list[float]], float], ends: tuple[float, float]
+) -> list[float]:
     """``sigmas`` (falling), each moved towards its neighbours while ``strays`` of all becomes less; none
-    above ``high``."""
+    outside of ``ends`` (low, high)."""
     best = strays(sigmas)
     for turn in range(ROUNDS):
         share = 0.5 ** (turn + 1)  # of the way to the neighbour, in log sigma
         for k in range(len(sigmas)):
-            above = sigmas[k - 1] if k else high
-            below = sigmas[k + 1] if k + 1 < len(sigmas) else sigmas[k] / 2
+            above = sigmas[k - 1] if k else ends[1]
+            below = sigmas[k + 1] if k + 1 < len(sigmas) else ends[0]
             for to in (above, below):
                 tried = [*sigmas[:k], sigmas[k] * (to / sigmas[k]) ** share, *sigmas[k + 1 :]]
                 if any(a <= b for a, b in pairwise(tried)):
