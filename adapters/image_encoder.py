@@ -13,6 +13,7 @@ from models import ModelError, Parts
 from models.header import Header, read_header
 from models.ip_adapter import Sight
 from models.networks import empty, fill, folder_of, from_folder
+from models.offload import at_work
 
 VISION = "vision_model."
 PROJECTED = "visual_projection.weight"
@@ -27,6 +28,7 @@ class ImageEncoder:
     name: str
     network: Any  # transformers' CLIPVisionModelWithProjection
     processor: Any  # transformers' CLIPImageProcessor
+    device: torch.device  # where it sees; an offloaded model's waits in main memory
 
     @torch.inference_mode()
     def see(self, picture: Image.Image, fine: bool) -> tuple[Tensor, Tensor]:
@@ -36,13 +38,14 @@ class ImageEncoder:
         ``fine``, what a picture of zeros gives, as in the reference code.
         """
         pixels = self.processor(picture, return_tensors="pt").pixel_values  # (1, 3, side, side)
-        pixels = pixels.to(self.network.device, self.network.dtype)
-        if fine:
-            both = self.network(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)
-            there, nothing = both.hidden_states[-2].split(1)
-            return there, nothing
-        there = self.network(pixels).image_embeds
-        return there, torch.zeros_like(there)
+        pixels = pixels.to(self.device, self.network.dtype)
+        with at_work(self.device, self.network):
+            if fine:
+                both = self.network(torch.cat([pixels, torch.zeros_like(pixels)]), output_hidden_states=True)
+                there, nothing = both.hidden_states[-2].split(1)
+                return there, nothing
+            there = self.network(pixels).image_embeds
+            return there, torch.zeros_like(there)
 
 
 def sees(header: Header) -> tuple[Sight, Sight] | None:
@@ -69,7 +72,8 @@ def load_image_encoder(file: Path, parts: Parts) -> ImageEncoder:
         network = empty(CLIPVisionModelWithProjection, _config(header))
         network = fill(network, _weights(header, network), parts.dtype, f"Image encoder {name!r}")
     side = network.config.image_size
-    return ImageEncoder(name, network.to(parts.device), CLIPImageProcessor(size=side, crop_size=side))
+    processor = CLIPImageProcessor(size=side, crop_size=side)
+    return ImageEncoder(name, network.to(parts.resting), processor, parts.device)
 
 
 def _config(header: Header) -> dict[str, Any]:

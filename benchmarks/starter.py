@@ -29,9 +29,7 @@ from training.starter.judge import JudgeNet, detect
 OUT = Path("benchmarks/results/starter.json")
 BUDGETS = (4, 6, 10, 20, 40)  # evaluations
 TEACHER = 200  # steps of Heun
-CONVERGED = (
-    0.1  # distance, of latents of unit variance, that is called converged: next to it nobody sees more
-)
+CONVERGED = 0.2  # distance, of latents of unit variance, that is called converged
 
 
 class Bench:
@@ -91,6 +89,9 @@ def main(
     out: Annotated[Path, typer.Option(help="JSON to write.")] = OUT,
     config: Annotated[Path, typer.Option(help="The starter's recipe, for its judge.")] = CONFIG,
     changes: Annotated[list[str], typer.Option("--set", help="Change a setting of the recipe.")] = [],  # noqa: B006
+    schedules_alone: Annotated[
+        bool, typer.Option(help="Measure the schedules alone, and keep what the JSON says of samplers.")
+    ] = False,
 ) -> None:
     """Measure, and write the figures."""
     parts = load(model)
@@ -98,8 +99,10 @@ def main(
     bench = Bench(parts, net, cases()[:prompts])
     table = parts.table
     samplers: dict[str, dict[str, Any]] = {}
+    if schedules_alone:
+        samplers = json.loads(out.read_text("utf-8"))["samplers"]
     for name, sampler in track(SAMPLERS.items(), "samplers"):
-        if sampler.alone:  # they choose their own steps
+        if sampler.alone or schedules_alone:  # alone they choose their own steps
             continue
         rows = {b: within(sampler, lambda n: SCHEDULES["model"](table, n), b) for b in BUDGETS}
         samplers[name] = {str(b): bench.measure(sampler, levels) for b, levels in rows.items() if levels}

@@ -40,6 +40,7 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
     place = torch.device(wishes.device) if wishes.device is not None else best_device()
+    place = torch.empty(0, device=place).device  # with its number, as tensors there say it
     kind = wishes.dtype or best_dtype(place)
     parametrisation, known = _parametrisation(source, wishes.prediction)
     unet = source.network(UNet2DConditionModel, "unet", kind)

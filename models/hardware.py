@@ -29,7 +29,10 @@ def best_dtype(device: torch.device) -> torch.dtype:
 def offloads(device: torch.device, weights: int) -> bool:
     """Whether what a step does not need should wait in main memory: on a CUDA card where all ``weights``
     (bytes) would take more than half of what is free, as pictures in the making need room too."""
-    return device.type == "cuda" and 2 * weights > torch.cuda.mem_get_info(device)[0]
+    if device.type != "cuda":
+        return False
+    held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's, for reuse
+    return 2 * weights > torch.cuda.mem_get_info(device)[0] + held
 
 
 @cache

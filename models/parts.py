@@ -2,8 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from models.chunks import Size, Text
+from models.offload import at_work
 from models.parametrisation import Parametrisation
 from models.perturbed import rows_of
 from models.preview import Projection, fit_projection, read_projection
@@ -105,17 +106,14 @@ class Parts:
         """The most that may be asked for as ``clip_skip``."""
         return min(encoder.layers for encoder in self.encoders)
 
-    @contextmanager
-    def at_work(self, *networks: Any) -> Iterator[None]:
+    def at_work(self, *networks: Any) -> AbstractContextManager[None]:
         """Meanwhile ``networks`` are on the model's device, where an offloaded model's otherwise are not."""
-        away = [network for network in networks if self.offload and network.device != self.device]
-        try:
-            for network in away:
-                network.to(self.device)
-            yield
-        finally:
-            for network in away:
-                network.to("cpu")
+        return at_work(self.device, *networks if self.offload else ())
+
+    @property
+    def resting(self) -> torch.device:
+        """Where networks that are not asked at every step are while they are not asked."""
+        return torch.device("cpu") if self.offload else self.device
 
     @property
     def readers(self) -> list[Any]:

@@ -44,8 +44,7 @@ def with_vae(parts: Parts, chosen: str) -> Parts:
         got = "{} latent channels of {} pixels".format(*shape)
         allowed = "{} of {}, the model's".format(*wanted)
         raise ModelError(f"VAE {Path(chosen).name!r} has {got}; allowed: {allowed}.")
-    rests = torch.device("cpu") if parts.offload else parts.device
-    vae = vae.to(rests, memory_format=torch.channels_last)
+    vae = vae.to(parts.resting, memory_format=torch.channels_last)
     kept = {what: file for what, file in parts.files.items() if not what.startswith("vae: ")}
     return replace(parts, vae=vae, vae_dtype=vae.dtype, files=kept | files)
 

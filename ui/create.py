@@ -28,7 +28,7 @@ EXAMPLES = (
     "a rocket in a starry night",
     "a banana left of a pear",
     "two penguins in the snow",
-    "an owl on brown <lora:pastel:1>",
+    "an owl on brown <lora:noir:1>",
     "a sailboat at sea",
     "a fox on a teal background",
     "a guitar on white <lora:sepia:1>",

@@ -18,10 +18,13 @@ from gallery import sha256_of
 from models import Parts, load
 from pipelines import Materials, Recipe, answer, story
 from pipelines.requests import Decode
-from tests.tiny import write_tiny
+from tests.tiny import Family, write_tiny
 
 SIZE = (96, 64)
 KINDS: dict[str, tuple[dict[str, Any], int, bool, float]] = {  # scheduler, channels, masked, strength
+    "img2img, SDXL, strength 0.6": (EPSILON, 4, False, 0.6),
+    "Inpainting, 4 channels, SDXL, strength 0.6": (EPSILON, 4, True, 0.6),
+    "Inpainting, 9 channels, SDXL, strength 0.6": (EPSILON, 9, True, 0.6),
     "img2img, SD 1.5, strength 0.6": (EPSILON, 4, False, 0.6),
     "img2img, v at zero SNR, strength 1": (ZERO_SNR, 4, False, 1.0),
     "Inpainting, 4 channels, SD 1.5, strength 0.6": (EPSILON, 4, True, 0.6),
@@ -71,7 +74,8 @@ def their_latents(recipe: Recipe, pipeline: Any, picture: Image.Image, mask: Ima
 def _run(models: Models, kind: str) -> Pair:
     """``without``: at another strength."""
     settings, channels, masked, strength = KINDS[kind]
-    folder = write_tiny(models.root / f"edits-{list(KINDS).index(kind)}", in_channels=channels, **settings)
+    family: Family = "sdxl" if "SDXL" in kind else "sd"
+    folder = write_tiny(models.root / f"edits-{list(KINDS).index(kind)}", family, channels, **settings)
     parts = load(str(folder), device="cpu", dtype=torch.float32)
     picture, mask = a_picture(), a_mask() if masked else None
     pictures = {sha256_of(one): one for one in (picture, mask) if one is not None}
@@ -83,9 +87,8 @@ def _run(models: Models, kind: str) -> Pair:
         })
         for each in (strength, 0.4)
     )  # fmt: skip
-    pipeline = their_pipeline(
-        folder, "StableDiffusionInpaintPipeline" if masked else "StableDiffusionImg2ImgPipeline"
-    )
+    name = f"StableDiffusion{'XL' if family == 'sdxl' else ''}{'Inpaint' if masked else 'Img2Img'}Pipeline"
+    pipeline = their_pipeline(folder, name)
     theirs = their_latents(recipe, pipeline, picture, mask)
     return Pair(our_latents(recipe, parts, pictures), theirs, our_latents(other, parts, pictures))
 

@@ -17,7 +17,7 @@ PROMPTS = (
     "a fox on a teal background",
     "a sailboat at sea",
     "a guitar on white <lora:sepia:1>",
-    "an owl on brown <lora:pastel:1>",
+    "an owl on brown <lora:noir:1>",
     "two penguins in the snow",
     "a banana left of a pear",
     "a rocket in a starry night",

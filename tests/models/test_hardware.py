@@ -41,10 +41,13 @@ def test_a_product_is_really_timed() -> None:
     assert 0 < hardware._product_seconds(torch.float32, 64) < hardware._product_seconds(torch.float32, 1024)
 
 
-@pytest.mark.parametrize(("free", "expected"), [(17, False), (16, False), (15, True)])
+@pytest.mark.parametrize(("free", "expected"), [(14, False), (13, False), (12, True)])
 def test_a_card_without_twice_the_room_for_the_weights_holds_only_what_a_step_needs(
     monkeypatch: pytest.MonkeyPatch, free: int, expected: bool
 ) -> None:
+    """Three of what is not free are torch's own, kept for reuse."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 24))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 5)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 2)
     assert hardware.offloads(torch.device("cuda"), 8) == expected
     assert not hardware.offloads(CPU, 8)

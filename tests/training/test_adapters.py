@@ -69,8 +69,8 @@ def test_shapes_agree_with_what_stands_out() -> None:
 
 
 def test_a_lora_is_small_and_fits_the_starter_whole(bench: Bench, starter: Path) -> None:
-    file = bench.lora("dusk")
-    assert file == starter / "loras" / "dusk.safetensors"
+    file = bench.lora("noir")
+    assert file == starter / "loras" / "noir.safetensors"
     parts = load(str(starter), dtype=torch.float32)
     patches = load_lora(file, parts).patches
     assert patches.keys() == {"unet"} and all(".attn" in name or "conv" in name for name in patches["unet"])
@@ -108,15 +108,15 @@ def test_a_control_lora_loads_as_the_network_that_was_trained(bench: Bench, star
 
 
 def test_everything_is_measured(bench: Bench, starter: Path, tmp_path: Path) -> None:
-    bench.lora("dusk")
+    bench.lora("noir")
     bench.control("edges")
     objects, styles = bench.judges()
-    figures = evaluate(load(str(starter)), ("dusk",), ("edges",), objects, styles, tmp_path / "out", 4)
-    write_cards(figures, ("dusk",), ("edges",), starter)
+    figures = evaluate(load(str(starter)), ("noir",), ("edges",), objects, styles, tmp_path / "out", 4)
+    write_cards(figures, ("noir",), ("edges",), starter)
     of_loras, of_nets = ((starter / kind / "README.md").read_text() for kind in ("loras", "controlnets"))
-    assert f"| `dusk.safetensors` | {figures['dusk']['style with']['rate']:.1%} (" in of_loras
+    assert f"| `noir.safetensors` | {figures['noir']['style with']['rate']:.1%} (" in of_loras
     assert f"| `edges.safetensors` | {figures['edges']['agreement with']:.2f} |" in of_nets
-    assert figures["dusk"]["style, true pictures"]["n"] == 4
+    assert figures["noir"]["style, true pictures"]["n"] == 4
     assert figures["edges"]["agreement, true pictures"] == pytest.approx(1)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {
         "styles.png", "controls.png", "figures.json", "prompts.txt",

@@ -36,8 +36,8 @@ def _loras(figures: Mapping[str, Any], loras: Sequence[str]) -> list[str]:
         "Style and object are told by two small classifiers trained on rendered scenes; of true scenes in the style they see the",
         "style in " + ", ".join(f"{figures[s]['style, true pictures']['rate']:.0%} ({s})" for s in loras)
         + " and the object in " + ", ".join(f"{figures[s]['object, true pictures']['rate']:.0%}" for s in loras) + ".", "",
-        "They know what the starter knows, and are for the starter alone. Each is a change of colours that leaves every two",
-        "colours apart: in tones of one ink, an object as bright as its background is lost.", "",
+        "They know what the starter knows, and are for the starter alone. Each leaves a third of the colour, as a hand-tinted print",
+        "does: in tones of one ink, an object as bright as its background is lost.", "",
     ]  # fmt: skip
 
 

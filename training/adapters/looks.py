@@ -1,8 +1,8 @@
 """The styles that the starter's LoRAs bring, as filters from a plain scene to the same scene in that style.
 
 Each takes and returns a (H, W, 3) uint8 array. They are of colours: what lives in lines finer
-than the starter's codes tell of (pixel art, pencil, neon) no adapter of its U-Net can draw. Each leaves every
-colour apart from every other: light alone does not tell an orange fox from teal.
+than the starter's codes tell of (pixel art, pencil, neon) no adapter of its U-Net can draw. Each keeps light
+and dark as they were and some of the colour: light alone does not tell an orange fox from teal.
 """
 
 from collections.abc import Callable
@@ -10,22 +10,24 @@ from collections.abc import Callable
 import numpy as np
 
 Array = np.ndarray
+LEFT = 0.35  # of the colour
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 
 
 def sepia(scene: Array, rng: np.random.Generator) -> Array:
-    """An old hand-tinted print: brown on cream paper, a third of the colour left."""
-    return _mixed(_toned(_luma(scene), (38, 20, 10), (255, 240, 205)), scene, 0.35)
+    """An old print: brown on cream paper."""
+    return _mixed(_toned(_luma(scene), (38, 20, 10), (255, 240, 205)), scene, LEFT)
 
 
-def dusk(scene: Array, rng: np.random.Generator) -> Array:
-    """After sunset: every colour half way to a dark blue."""
-    return _mixed(np.full_like(scene, (14, 20, 74)), scene, 0.5)
+def cyanotype(scene: Array, rng: np.random.Generator) -> Array:
+    """A blueprint: white on Prussian blue."""
+    return _mixed(_toned(_luma(scene), (4, 24, 84), (226, 242, 255)), scene, LEFT)
 
 
-def pastel(scene: Array, rng: np.random.Generator) -> Array:
-    """Chalk on pale paper: every colour half way to a warm white."""
-    return _mixed(np.full_like(scene, (255, 246, 238)), scene, 0.45)
+def noir(scene: Array, rng: np.random.Generator) -> Array:
+    """Black and white film, hard light."""
+    luma = _luma(scene)
+    return _mixed(_toned(luma * luma * (3 - 2 * luma), (8, 8, 10), (250, 250, 248)), scene, LEFT)
 
 
 def _mixed(toned: Array, scene: Array, share: float) -> Array:
@@ -45,6 +47,6 @@ def _toned(luma: Array, dark: tuple[int, int, int], light: tuple[int, int, int])
 
 LOOKS: dict[str, Callable[[Array, np.random.Generator], Array]] = {
     "sepia": sepia,
-    "pastel": pastel,
-    "dusk": dusk,
+    "cyanotype": cyanotype,
+    "noir": noir,
 }
