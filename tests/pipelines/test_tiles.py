@@ -12,8 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from gallery import sha256_of
-from models import Parts, load
-from models.load import STARTER
+from models import Parts
 from pipelines import Recipe, RecipeError, draw
 from pipelines import tiles as module
 from pipelines.edit import Edit, Hires, Tiles
@@ -113,14 +112,6 @@ def test_borders_of_tiles_are_like_the_rest(
     monkeypatch.setattr(module, "VAE_SIDE", vae_side)
     for ratio in ratios(tiny, Tiles(side=64, overlap=16), 256, 6):
         print(f"VAE in tiles of {vae_side}: {ratio:.3f}")
-        assert abs(ratio - 1) < 0.05
-
-
-@pytest.mark.slow
-def test_borders_of_the_starters_tiles_are_like_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "VAE_SIDE", 128)
-    for ratio in ratios(load(str(STARTER)), Tiles(side=128, overlap=32), 512, 8):
-        print(f"starter: {ratio:.3f}")
         assert abs(ratio - 1) < 0.05
 
 
