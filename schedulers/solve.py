@@ -57,15 +57,19 @@ def invert(
 
 
 def evaluations(sampler: Sampler, levels: Sequence[Level]) -> int:
-    """How often the sampler asks for x0 over ``levels``, counted on one number. One whose steps follow the
-    picture asks as often as that needs: this is the least."""
-    asked = 0
+    """How often the sampler asks for x0 over ``levels``. One whose steps follow the picture asks as often as
+    that needs: this is the least."""
+    return len(asked(sampler, levels))
+
+
+def asked(sampler: Sampler, levels: Sequence[Level]) -> list[Level]:
+    """The levels at which the sampler asks for x0, in their order, found on one number."""
+    found: list[Level] = []
 
     def network(x: Tensor, level: Level) -> Tensor:
-        nonlocal asked
-        asked += 1
+        found.append(level)
         return x
 
     one = torch.ones(1, 1, 1, 1)
     solve(sampler, network, one, levels, lambda step, slot=0: one)
-    return asked
+    return found
