@@ -15,6 +15,7 @@ from engine.line import QueueFull
 from engine.series import Series
 from engine.wordbook import WildcardFolder, styles_in
 from models.hub import HubError, Offer, Repository, ask
+from pipelines.cost import Cost, cost
 from pipelines.counted import Counted
 from pipelines.grid import Axis, Cell, axes, axis, cells
 
@@ -25,6 +26,7 @@ __all__ = [
     "Cancelled",
     "Catalogue",
     "Cell",
+    "Cost",
     "Counted",
     "Done",
     "Download",
@@ -51,6 +53,7 @@ __all__ = [
     "axes",
     "axis",
     "cells",
+    "cost",
     "preprocess",
     "styles_in",
 ]

@@ -15,11 +15,12 @@ from typing import Any
 
 from engine.hashes import Hashes
 from engine.tree import MOST_FILES, Found, look_at, model_files
-from models import ModelError, Parts, defaults, load, with_vae
+from models import ModelError, Parts, defaults, load, table, with_vae
 from models.defaults import read_converged
 from models.kind import Described, Kind
 from models.load import STARTER
 from models.table import PREDICTIONS
+from schedulers.level import Table
 
 log = logging.getLogger("atelier.engine")
 OWN = (
@@ -123,6 +124,11 @@ class Catalogue:
         """The recipe fields good for a checkpoint; nothing where they are not known."""
         model = self.get("checkpoint", name)
         return {} if model is None else defaults(self._place(model), self.prediction(name))
+
+    def table(self, name: str) -> Table | None:
+        """The noise levels of a checkpoint, without loading it; None where they are not known."""
+        model = self.get("checkpoint", name)
+        return None if model is None else table(self._place(model), self.prediction(name))
 
     def converged(self, name: str) -> tuple[float, Mapping[str, int]]:
         """(distance, the fewest steps of each sampler within it of converged), where that was measured."""

@@ -42,7 +42,7 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
     place = torch.device(wishes.device) if wishes.device is not None else best_device()
     place = torch.empty(0, device=place).device  # with its number, as tensors there say it
     kind = wishes.dtype or best_dtype(place)
-    parametrisation, known = _parametrisation(source, wishes.prediction)
+    parametrisation, known = parametrisation_of(source, wishes.prediction)
     unet = source.network(UNet2DConditionModel, "unet", kind)
     vae, vae_files = read_vae(source, wishes.vae, kind)
     encoders = _encoders(source)
@@ -75,7 +75,7 @@ def assemble(name: str, source: Source, wishes: Wishes) -> Parts:
     return parts if known else _guess(parts, source)
 
 
-def _parametrisation(source: Source, wished: str | None) -> tuple[Parametrisation, bool]:
+def parametrisation_of(source: Source, wished: str | None) -> tuple[Parametrisation, bool]:
     """What the U-Net predicts at which levels, and whether that is known rather than assumed."""
     scheduler, known = source.scheduler()
     if wished is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from models.assemble import Wishes, assemble
+from models.assemble import Wishes, assemble, parametrisation_of
 from models.error import ModelError
 from models.header import read_header
 from models.networks import PICKLES
@@ -16,6 +16,7 @@ from models.parts import Parts
 from models.source import CheckpointFile, Folder, Source
 from models.table import PREDICTIONS
 from models.torchvision_guard import guard_torchvision
+from schedulers.level import Table
 
 STARTER = Path(__file__).parent / "starter"
 HUB_FILES = ["*.safetensors", "*.json", "*.txt"]
@@ -67,6 +68,17 @@ def defaults(name: str, prediction: str | None = None) -> dict[str, Any]:
         return _source(_find(name, download=False), None).defaults(prediction)[1]
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def table(name: str, prediction: str | None = None) -> Table | None:
+    """The noise levels of what ``load(name, prediction=prediction)`` gives, without its weights.
+
+    None where they cannot be read.
+    """
+    try:
+        return parametrisation_of(_source(_find(name, download=False), None), prediction)[0].table
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _title(name: str) -> str:

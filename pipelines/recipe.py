@@ -28,7 +28,7 @@ from pipelines.control import BALANCES, RESIZES, Control
 from pipelines.declared import Choice, FieldSpec, short, spec_of
 from pipelines.edit import SEAMLESS, TABLES, Edit, Hires, Tiles, Variation, steps_run
 from pipelines.influence import Influence
-from pipelines.prompt import cut, parts, without_asides
+from pipelines.prompt import parts, without_asides
 from pipelines.reference import Reference
 from pipelines.region import MOST as MOST_REGIONS
 from pipelines.region import Region
@@ -43,11 +43,8 @@ from schedulers import (
     Strength,
     Table,
     custom,
-    evaluations,
     read_sigmas,
 )
-from schedulers.ask import PROMPT
-from schedulers.level import CLEAN, on_path
 from schedulers.levels import Unsuited
 
 MAX_SEED = 2**32 - 1
@@ -413,17 +410,6 @@ class Recipe(BaseModel):
     def to_json(self) -> str:
         return self.model_dump_json()
 
-    def evaluations(self) -> int | None:
-        """How often the sampler asks for one picture; None where that depends on the picture. A little more
-        than it will be where the model's noise levels begin with pure noise, from which a step asks once."""
-        sampler, asked = SAMPLERS[self.sampler], 0
-        if sampler.alone:
-            return None
-        for steps in self.passes():
-            levels = [on_path("vp", 20 * 0.001 ** (i / steps)) for i in range(steps)]
-            asked += evaluations(sampler, [*levels, CLEAN])
-        return asked
-
     def passes(self) -> tuple[int, ...]:
         """The steps that are run for one picture, of each time that one is drawn."""
         if self.upscale is not None:
@@ -459,16 +445,6 @@ class Recipe(BaseModel):
         """How strongly its pictures are guided."""
         low, high = self.guidance_low or 0.0, self.guidance_high or inf
         return Strength(self.guidance, self.rescale, low, high, self.perturbation)
-
-    def branches(self) -> int:
-        """How many answers of the network each ask takes: for the prompt alone, or for more texts besides."""
-        said = [
-            self.words[0] if self.words else self.prompt,
-            *(one.words or one.prompt for one in self.regions),
-        ]
-        prompts = sum(len(cut(without_asides(text))) for text in said)
-        asked = GUIDANCE[self.guidance_rule].asks(self.strength())
-        return sum(prompts if branch.text == PROMPT.text else 1 for branch in asked)
 
     def each(self) -> tuple[Self, ...]:
         """The single-picture recipes of this one: seed + k, count 1; of variations, variation seed + k."""

@@ -7,11 +7,11 @@ from schedulers.level import Level, Table, move
 from schedulers.levels import SCHEDULES, Schedule, custom, read_sigmas
 from schedulers.noise import Noise, SeededNoise, first_noise
 from schedulers.samplers import SAMPLERS, Sampler
-from schedulers.solve import evaluations, invert, solve
+from schedulers.solve import asked, evaluations, invert, solve
 from schedulers.sources import SOURCES
 
 __all__ = [
     "GUIDANCE", "SAMPLERS", "SCHEDULES", "SOURCES", "BrownianNoise", "Level", "Noise", "Rule", "Sampler",
-    "Schedule", "SeededNoise", "Strength", "Table", "custom", "evaluations", "first_noise", "held", "invert",
-    "move", "read_sigmas", "solve",
+    "Schedule", "SeededNoise", "Strength", "Table", "asked", "custom", "evaluations", "first_noise", "held",
+    "invert", "move", "read_sigmas", "solve",
 ]  # fmt: skip

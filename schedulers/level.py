@@ -20,7 +20,7 @@ class Level(NamedTuple):
 
     @property
     def log_snr(self) -> float:
-        """Half the log signal-to-noise ratio, lambda = ln(alpha / sigma) (arXiv:2206.00927, sec. 2)."""
+        """Half the log signal-to-noise ratio, lambda = ln(alpha / sigma) (arXiv:2206.00927, sec. 3.1)."""
         if self.sigma == 0:
             return math.inf
         return math.log(self.alpha / self.sigma) if self.alpha > 0 else -math.inf

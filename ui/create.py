@@ -12,7 +12,7 @@ from gradio.blocks import Block
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import Catalogue, Engine, QueueFull
+from engine import Catalogue, Engine, QueueFull, cost
 from gallery import Gallery, MetadataError, PictureError, restore
 from pipelines.recipe import Recipe, RecipeError
 from ui import advanced, show
@@ -38,10 +38,15 @@ is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is
 takes it over; several pictures use the seeds that follow.</p>"""
 COSTLY = (
     "model",
+    "prompt",
     "sampler",
+    "schedule",
+    "sigmas",
     "steps",
     "guidance",
     "guidance_rule",
+    "guidance_low",
+    "guidance_high",
     "perturbation",
 )  # they decide how often the model is asked, and how often is enough
 
@@ -175,11 +180,13 @@ class Create:
 
     def _tell_cost(self, *values: Any) -> str:
         try:
-            recipe = Recipe.read(dict(zip(COSTLY, values, strict=True)))
+            typed = {name: self.form.typed(name, v) for name, v in zip(COSTLY, values, strict=True)}
+            recipe = Recipe.read(typed)
+            asked = cost(recipe, self._catalogue.table(recipe.model))
         except RecipeError:
             return ""  # said when it is drawn
         near, fewest = self._catalogue.converged(recipe.model)
-        return show.cost(recipe, near, fewest.get(recipe.sampler))
+        return show.cost(asked, recipe.sampler, near, fewest.get(recipe.sampler))
 
     def keep_after(self, change: Dependency) -> None:
         """Once the page has changed the form, keep the settings as if they had been typed."""

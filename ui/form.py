@@ -76,7 +76,7 @@ class Form:
 
         Seed -1, or an empty seed, becomes a random one: what is drawn always has a seed that can be shown.
         """
-        given = {name: self._typed(name, v) for name, v in zip(self._made, values, strict=True)}
+        given = {name: self.typed(name, v) for name, v in zip(self._made, values, strict=True)}
         if given["seed"] in (RANDOM, None):
             given["seed"] = random_seed()
         return Recipe.read(given)
@@ -123,7 +123,7 @@ class Form:
     def _first(self) -> str:
         return next(iter(self._models))
 
-    def _typed(self, name: str, value: Any) -> Any:
+    def typed(self, name: str, value: Any) -> Any:
         """What an optional number's text says: nothing, a number, or itself (which Recipe refuses)."""
         if not self._specs[name].optional or not isinstance(value, str):
             return value

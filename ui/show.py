@@ -8,7 +8,7 @@ from math import inf
 
 from PIL import Image
 
-from engine import Cancelled, Counted, Done, Event, Failed, Job, Progress, Queued
+from engine import Cancelled, Cost, Counted, Done, Event, Failed, Job, Progress, Queued
 from gallery import Entry
 from pipelines.recipe import Control, Edit, Recipe, Reference, Region, fields, influence_fields, part_fields
 
@@ -80,17 +80,23 @@ def empty(line: str) -> str:
     return f'<p class="empty" role="status">{escape(line)}</p>'
 
 
-def cost(recipe: Recipe, near: float = 0.0, fewest: int | None = None) -> str:
+def cost(asked: Cost, sampler: str, near: float = 0.0, fewest: int | None = None) -> str:
     """What the settings cost: how often the model is asked for one picture.
 
-    ``fewest`` are the steps with which its sampler was measured to be within ``near`` of converged.
+    ``fewest`` are the steps with which ``sampler`` was measured to be within ``near`` of converged.
     """
-    asked = recipe.evaluations()
-    times = {None: "As many evaluations as it needs", 1: "1 evaluation"}.get(asked, f"{asked} evaluations")
-    passes = {1: "one pass"}.get(recipe.branches(), f"{recipe.branches()} passes")
-    told = f"{times} for a picture, each {passes} of the model."
+    if asked.evaluations is None or asked.passes is None:
+        times, most = "As many evaluations as it needs", "at most " if asked.each > 1 else ""
+    else:
+        times, most = f"{asked.evaluations} evaluation{'s' * (asked.evaluations != 1)}", ""
+        times = times if asked.sure else f"About {times}"
+    if asked.passes in (None, asked.each * (asked.evaluations or 0)):
+        passes = f"each {most}{'one pass' if asked.each == 1 else f'{asked.each} passes'} of the model"
+    else:
+        passes = f"{asked.passes} passes of the model in all"
+    told = f"{times} for a picture, {passes}."
     if fewest is not None:
-        told += f" On this model's own schedule {label('sampler', recipe.sampler)} is within {near:g} of"
+        told += f" On this model's own schedule {label('sampler', sampler)} is within {near:g} of"
         told += f" converged from {fewest} steps on."
     return hint(told)
 

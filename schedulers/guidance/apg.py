@@ -18,15 +18,21 @@ def apg(strength: Strength, levels: Sequence[Level]) -> Guide:
 
     That part only saturates. The difference has a negative momentum over the asks and a longest length.
     """
+    return projected(strength, MOMENTUM, LONGEST, 0.0)
+
+
+def projected(strength: Strength, momentum: float, longest: float, along: float) -> Guide:
+    """``apg`` that keeps the share ``along`` of the part along c, the algorithm's eta; 0, infinity and 1 are
+    CFG."""
     running: Tensor | None = None
 
     def combine(ask: Ask, c: Tensor, u: Tensor) -> Tensor:
         nonlocal running
-        difference = c - u if running is None else c - u + MOMENTUM * running
+        difference = c - u if running is None else c - u + momentum * running
         running = difference
         length = difference.square().mean(OVER, keepdim=True).sqrt()  # (B, 1, 1, 1)
-        difference = difference * torch.clamp(LONGEST / length.clamp_min(1e-12), max=1)
-        along = dot(difference, c) / dot(c, c).clamp_min(1e-12) * c
-        return c + (strength.guidance - 1) * (difference - along)
+        difference = difference * torch.clamp(longest / length.clamp_min(1e-12), max=1)
+        shared = dot(difference, c) / dot(c, c).clamp_min(1e-12) * c
+        return c + (strength.guidance - 1) * (difference - (1 - along) * shared)
 
     return two_branches(strength, combine)

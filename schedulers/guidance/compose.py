@@ -17,8 +17,8 @@ def text_of(part: int) -> str:
 def composed(guiding: Guiding, weights: Sequence[float], place: int = 0) -> Guiding:
     """``guiding`` with its conditional estimate in ``place`` made of several: c = u + sum_i w_i (c_i - u).
 
-    Composable diffusion (arXiv:2206.01714, eq. 13) under any rule and for every form of the network. Where no
-    other text is asked for, there is no u to start from, and c is the weighted mean.
+    Composable diffusion (the conjunction of arXiv:2206.01714) under any rule and for every form of the
+    network. Where no other text is asked for, there is no u to start from, and c is the weighted mean.
     """
     prompt = text_in(PROMPT.text, place)
     if len(weights) == 1 and weights[0] == 1:

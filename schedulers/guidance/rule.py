@@ -28,6 +28,10 @@ class Strength:
     high: float = math.inf
     perturbation: float = 0.0  # how far from a perturbed network, for rules that ask one beside the texts
 
+    def inside(self, level: Level) -> bool:
+        """Whether it guides at ``level``."""
+        return self.low < level.ve_sigma <= self.high
+
 
 Guide: TypeAlias = Callable[[Ask], Guiding]
 """Guides one picture from its first ask to its last; what it carries between asks, it keeps to itself."""
@@ -65,6 +69,11 @@ class Rule:
             PROMPT._replace(network=self.perturbed),
         )
 
+    def asks_at(self, strength: Strength, level: Level) -> tuple[Branch, ...]:
+        """All that it asks at ``level``."""
+        wanted = self.asks(strength)
+        return wanted if len(wanted) == 1 or strength.inside(level) else (PROMPT,)
+
     def begin(self, strength: Strength, levels: Sequence[Level]) -> Guide:
         """The guide of one drawing, within the interval that ``strength`` allows.
 
@@ -76,8 +85,7 @@ class Rule:
         guide = self.start(strength, levels)
 
         def limited(ask: Ask) -> Guiding:
-            inside = strength.low < ask.level.ve_sigma <= strength.high
-            return guide(ask) if inside else _alone(ask, PROMPT)
+            return guide(ask) if strength.inside(ask.level) else _alone(ask, PROMPT)
 
         return limited
 

@@ -5,5 +5,5 @@ from schedulers.levels.ramp import ramp
 
 
 def exponential(table: Table, steps: int) -> list[Level]:
-    """Even in log sigma (arXiv:2206.00927, sec. 3.4, 'uniform lambda')."""
+    """Even in log sigma (arXiv:2206.00927, sec. 3.3, 'uniform lambda')."""
     return ramp(table, steps, lambda high, low, u: high * (low / high) ** u)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from schedulers.ask import Ask, Sampling
-from schedulers.level import Level, Path, between, move, on_path, path_of
+from schedulers.level import Level, between, move, on_path, path_of
 from schedulers.noise import Noise
 from schedulers.samplers.multistep import combine
 from schedulers.samplers.weights import exponential
@@ -50,10 +50,10 @@ def _adaptive(
         x0 = yield Ask(x, a)
     end = next((level for level in reversed(levels) if level.sigma > 0), a)
     if a.alpha > 0:
-        h = FIRST
-        while end.log_snr - a.log_snr > 1e-9:
-            h = max(min(h, LONGEST, end.log_snr - a.log_snr), SHORTEST)
-            b = _ahead(a, h, end)
+        h, way = FIRST, 1 if end.log_snr > a.log_snr else -1  # the noise grows when the ODE is inverted
+        while (rest := way * (end.log_snr - a.log_snr)) > 1e-9:
+            h = max(min(h, LONGEST, rest), SHORTEST)
+            b = end if rest <= h else on_path(path_of(a), a.ve_sigma * math.exp(-way * h))
             better, other = yield from attempt(x, x0, a, b)
             wide = torch.maximum((better / b.alpha).abs(), (x / a.alpha).abs()) * tolerance
             off = (better - other) / b.alpha / wide.clamp_min(ABSOLUTE * tolerance)
@@ -65,11 +65,6 @@ def _adaptive(
             grow = MOST if error == 0 else SAFETY * error ** (-1 / order)
             h *= min(max(grow, LEAST), MOST)
     return move(x, x0, a, levels[-1]) if levels[-1].sigma == 0 else x
-
-
-def _ahead(a: Level, h: float, end: Level) -> Level:
-    path: Path = path_of(a)
-    return end if end.log_snr - a.log_snr <= h else on_path(path, a.ve_sigma * math.exp(-h))
 
 
 def _solver_23(x: Tensor, x0: Tensor, a: Level, b: Level) -> Trial:

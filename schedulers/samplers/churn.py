@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from schedulers.ask import Sampling
-from schedulers.level import Level, finite, on_path, path_of
+from schedulers.level import Level, on_path, path_of
 from schedulers.noise import Noise
 from schedulers.samplers.heun import heun
 
@@ -19,14 +19,15 @@ RESTART_LOW, RESTART_HIGH, RESTARTS = 0.1, 2.0, 2  # VE sigmas of the interval t
 
 
 def churn(x: Tensor, levels: Sequence[Level], noise: Noise, eta: float = 1.0) -> Sampling:
-    """Noise up by gamma, then Heun's step down (arXiv:2206.00364, algorithm 2, S_noise = 1); eta scales
-    S_churn."""
-    steps = len(levels) - 1
+    """Noise up by gamma, then Heun's step down, also in the step to no noise (arXiv:2206.00364, algorithm 2,
+    S_noise = 1); eta scales S_churn. Never up above the first level: the model may know no noisier one.
+    """
+    steps, first = len(levels) - 1, levels[0].ve_sigma
     for step, (a, b) in enumerate(pairwise(levels)):
-        inside = finite(a, b) and LOW <= a.ve_sigma <= HIGH
-        gamma = min(eta * CHURN / steps, MOST) if inside else 0.0
-        if gamma > 0:
-            up = on_path(path_of(a), a.ve_sigma * (1 + gamma))
+        gamma = min(eta * CHURN / steps, MOST) if LOW <= a.ve_sigma <= HIGH else 0.0
+        higher = min(a.ve_sigma * (1 + gamma), first)
+        if higher > a.ve_sigma:
+            up = on_path(path_of(a), higher)
             x = raised(x, a, up, noise(step))
             a = up
         x = yield from heun(x, (a, b), noise)

@@ -19,7 +19,7 @@ MASSES = _MASSES / 2
 def exponential(past: Sequence[Level], a: Level, b: Level, eta: float = 0.0) -> list[float]:
     """For estimates of x0, polynomial in lambda: density e^{(1 + eta) h (u - 1)}.
 
-    The exponential Adams rule of DPM-Solver++ (arXiv:2211.01095, eq. 4), RES (arXiv:2308.02157, sec. 3) and,
+    The exponential Adams rule of DPM-Solver++ (arXiv:2211.01095, eq. 8), RES (arXiv:2308.02157, sec. 3) and,
     with eta = tau^2, SA-Solver (arXiv:2309.05019, eq. 14). ``past`` may hold b: then it is a corrector.
     """
     h = b.log_snr - a.log_snr

@@ -245,6 +245,15 @@ def test_how_many_steps_are_enough_is_told_where_it_was_measured(tmp_path: Path,
     assert catalogue.converged("starter") == (0.0, {})
 
 
+def test_the_levels_of_a_model_are_known_before_it_is_loaded(tmp_path: Path, tiny_folder: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "models" / "mine"))
+    catalogue = Catalogue(tmp_path, starter=None)
+    catalogue.look()
+    assert catalogue.table("mine") == catalogue.load("mine").table and catalogue.table("nothing") is None
+    (folder / "scheduler" / "scheduler_config.json").write_text("{")
+    assert catalogue.table("mine") is None
+
+
 def test_what_is_shipped_with_the_bundled_model_is_listed(
     tmp_path: Path, tree: Path, tiny_folder: Path
 ) -> None:

@@ -16,6 +16,7 @@ from models.load import STARTER
 from pipelines import Materials, Recipe, RecipeError, answer, draw, story, to_images
 from pipelines.canvas import _shaped, canvas_of, feathered, frame_of
 from pipelines.composite import composite
+from pipelines.cost import cost
 from pipelines.edit import AREAS, CONTENTS, Edit
 from pipelines.requests import Decode, EncodeImage, Step
 from schedulers import SAMPLERS
@@ -300,7 +301,7 @@ def test_only_the_steps_that_strength_says_are_run(tiny: Parts) -> None:
         while not isinstance(request := pipeline.send(reply), Decode):
             reply = answer(request, tiny)
             calls += isinstance(request, tuple)
-        assert calls == run == sum(recipe.passes()) == recipe.evaluations()
+        assert calls == run == sum(recipe.passes()) == cost(recipe, tiny.table).evaluations
 
 
 @pytest.mark.parametrize("box", [(0, 0, 9, 20), (40, 30, 55, 41), (70, 3, 96, 64), (0, 0, 96, 64)])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from models import Parts
 from pipelines import Recipe, RecipeError
+from pipelines.cost import cost
 from pipelines.prompt import Part, parts
 from pipelines.requests import Decode, EncodeText, Request
 from tests.pipelines.test_draw import SMALL, tell
@@ -59,7 +60,7 @@ def test_each_joined_prompt_is_encoded_and_asked_for(tiny: Parts) -> None:
     requests = requests_of(recipe, tiny)
     assert requests[0] == EncodeText((("a cat",), ("a dog",), ("fog",)))
     calls = [r for r in requests if isinstance(r, tuple)]
-    assert [len(call) for call in calls] == [3, 3] and recipe.branches() == 3
+    assert [len(call) for call in calls] == [3, 3] and cost(recipe, tiny.table).each == 3
 
 
 def test_a_prompt_joined_with_itself_is_itself(tiny: Parts) -> None:

@@ -149,26 +149,6 @@ def test_json_is_plain() -> None:
     assert json.loads(Recipe(prompt="a").to_json())["prompt"] == "a"
 
 
-@pytest.mark.parametrize(
-    ("values", "evaluations", "branches"),
-    [
-        ({"steps": 20}, 20, 2),
-        ({"steps": 20, "guidance": 1.0}, 20, 1),
-        ({"sampler": "heun", "steps": 7}, 13, 2),
-        ({"sampler": "seeds-3", "steps": 1}, 1, 2),
-        ({"guidance": 1.0, "guidance_rule": "perp-neg"}, 20, 1),
-        ({"guidance": 2.0, "guidance_rule": "perp-neg"}, 20, 3),
-        ({"guidance_rule": "pag"}, 20, 3),
-        ({"guidance_rule": "pag", "guidance": 1.0}, 20, 2),
-        ({"guidance_rule": "seg", "perturbation": 0.0}, 20, 2),
-        ({"guidance_rule": "pag", "prompt": "a AND b"}, 20, 5),
-    ],
-)
-def test_what_a_recipe_costs(values: dict[str, Any], evaluations: int, branches: int) -> None:
-    recipe = Recipe.read(values)
-    assert (recipe.evaluations(), recipe.branches()) == (evaluations, branches)
-
-
 @pytest.mark.parametrize(("values", "said"), [
     ({"levels": 3}, "^Resolved levels: got 3; allowed: pairs"),
     ({"levels": [[1, "x"]]}, "^Resolved levels: got 'x'; allowed: pairs"),

@@ -15,6 +15,7 @@ from gallery import sha256_of
 from gallery.lineage import pictures_of
 from models import Parts
 from pipelines import Folders, Materials, Recipe, RecipeError, answer, draw, story
+from pipelines.cost import cost
 from pipelines.regions import places_of
 from pipelines.requests import Decode
 from pipelines.texts import worded
@@ -160,4 +161,5 @@ def test_what_cannot_be_says_why(region: dict[str, Any], said: str, tiny: Parts)
 def test_there_is_a_limit_and_a_price() -> None:
     with pytest.raises(RecipeError, match="^Regions: got .*allowed: a list of at most 6"):
         a_recipe([{"mask": "left"}] * 7)
-    assert a_recipe([{"mask": "left"}] * 2).branches() == a_recipe([]).branches() + 2
+    alone, more = (cost(a_recipe([{"mask": "left"}] * count), None) for count in (0, 2))
+    assert more.each == alone.each + 2

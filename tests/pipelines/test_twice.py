@@ -10,6 +10,7 @@ from torch import Tensor
 from models import Parts
 from pipelines import Recipe, answer, draw, resolved, story
 from pipelines.begin import between, noise_of, salted
+from pipelines.cost import cost
 from pipelines.edit import Hires, Variation
 from pipelines.recipe import MAX_SEED
 from pipelines.requests import Decode, EncodeImage, Step
@@ -42,7 +43,7 @@ def test_the_second_pass(hires: dict[str, Any], run: int, size: tuple[int, int],
         hires.get("upscaler") == "lanczos"
     )
     asked = [request for request in requests if isinstance(request, tuple)]
-    assert len(asked) == 4 + run == recipe.evaluations()
+    assert len(asked) == 4 + run == cost(recipe, tiny.table).evaluations
     assert asked[-1][0].x.shape[-2:] == (size[1] // 8, size[0] // 8)
 
 

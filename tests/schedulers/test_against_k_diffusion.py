@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from schedulers import SAMPLERS, Level, solve
-from tests.schedulers.exact import PAIR, karras, levels_between
+from tests.schedulers.exact import GAUSSIAN, PAIR, karras, levels_between
 
 SHAPE = (2, 1, 3, 4)
 DRAWS = torch.randn(24, 2, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -120,6 +120,31 @@ def test_dpmpp_sde_on_one_brownian_motion(k: Any, steps: int) -> None:
         return math.sqrt(share) * DRAWS[step, 0] + math.sqrt(1 - share) * DRAWS[step, 1]
 
     close(ours("dpmpp-sde", path), theirs(k.sample_dpmpp_sde, path, noise_sampler=noise))
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.2, 1.0])
+@pytest.mark.parametrize("steps", [2, 5, 24, 60])
+def test_churn_is_heun_with_noise_read_off_one_hot(
+    k: Any, steps: int, eta: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every coefficient of its first noise and of its later ones. The path begins above the largest sigma at
+    which noise is added and ends below the smallest."""
+    path = [*levels_between(karras, 80.0, 0.02, steps - 1, "ve"), Level(1.0, 0.0)]
+    unit = torch.eye(steps + 1, dtype=torch.float64).reshape(steps + 1, 1, 1, 1, steps + 1)
+    sampler = SAMPLERS["churn"].with_eta(eta)
+    made = solve(sampler, GAUSSIAN.denoise, unit[steps] * 80, path, lambda step, slot=0: unit[step])
+
+    def model(x: Tensor, sigma: Tensor) -> Tensor:
+        return GAUSSIAN.denoise(x, Level(1.0, sigma[0].item()))
+
+    drawn = iter(unit)  # it draws in every step, whether or not it adds what it drew
+    monkeypatch.setattr(torch, "randn_like", lambda x: next(drawn))
+    sigmas = torch.tensor([level.sigma for level in path], dtype=torch.float64)
+    kept = {"s_churn": 20.0 * eta, "s_tmin": 0.05, "s_tmax": 50.0}
+    close(made, k.sample_heun(model, unit[steps] * 80, sigmas, disable=True, **kept))
+    heard = made.abs().flatten() > 0
+    inside = torch.tensor([0.05 <= level.sigma <= 50 for level in path[:-1]])
+    assert torch.equal(heard[:-1], inside if eta else torch.zeros_like(inside))
 
 
 def step_of(path: list[Level], sigma: float) -> int:

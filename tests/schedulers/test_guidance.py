@@ -9,7 +9,9 @@ from torch import Tensor
 from schedulers import GUIDANCE, SAMPLERS, Level, Strength, solve
 from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Ask, Branch
 from schedulers.guidance import Guide
+from schedulers.guidance.apg import projected
 from schedulers.guidance.autoguidance import WEAK
+from schedulers.guidance.cfg_zero import on_velocities
 from schedulers.guidance.rule import dot, rescale
 from schedulers.level import on_path
 from tests.schedulers.exact import Mixture, levels_between, uniform
@@ -154,6 +156,29 @@ def test_cfg_zero_scales_the_unconditional_velocity_to_the_nearest() -> None:
     scale = dot(v_c, v_u) / dot(v_u, v_u)
     torch.testing.assert_close(v, scale * v_u + 4 * (v_c - scale * v_u), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(dot(v_c - scale * v_u, v_u), torch.zeros(3, 1, 1, 1), atol=1e-4, rtol=0)
+
+
+def test_neutral_apg_is_plain_guidance() -> None:
+    """No momentum, no longest length, and all of what lies along the prompt's estimate."""
+    guide = projected(Strength(5.0, 0.5), 0.0, math.inf, 1.0)
+    for level in LEVELS[:2]:
+        made, asked = send(guide, Ask(X, level))
+        torch.testing.assert_close(made, guided(5.0, 0.5)[0], rtol=1e-5, atol=1e-5)
+        assert asked == [PROMPT, NEGATIVE]
+    for momentum, longest, along in ((-0.5, math.inf, 1.0), (0.0, 15 / 128, 1.0), (0.0, math.inf, 0.0)):
+        guide = projected(Strength(5.0, 0.5), momentum, longest, along)
+        send(guide, Ask(X, LEVELS[0]))
+        assert not torch.allclose(send(guide, Ask(X, AT))[0], guided(5.0, 0.5)[0], atol=1e-2)
+
+
+@pytest.mark.parametrize("level", [AT, Level(0.4, 0.6), Level(1.0, 3.0), Level(0.0, 1.0)])
+def test_neutral_cfg_zero_is_plain_guidance(level: Level) -> None:
+    """The unconditional velocity as it is, and no step without one."""
+    made, _ = send(on_velocities(Strength(4.0), None, 1.0), Ask(X, level))
+    torch.testing.assert_close(made, guided(4.0)[0], rtol=1e-4, atol=1e-5)
+    for still, scale in ((level, 1.0), (None, None)):
+        other, _ = send(on_velocities(Strength(4.0), still, scale), Ask(X, level))
+        assert not torch.allclose(other, made, atol=1e-2)
 
 
 def test_cfg_zero_stands_still_in_the_first_step_of_a_flow() -> None:

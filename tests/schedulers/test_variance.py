@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from schedulers import SAMPLERS, Level, solve
+from schedulers import SAMPLERS, Level, Sampler, solve
 from tests.schedulers.exact import GAUSSIAN, Curve, karras, levels_between, uniform
 
 # The others are not linear in their noise (predictor-corrector), or never reach the data's distribution
@@ -27,23 +27,28 @@ S2 = 0.25  # the variance of the data
 
 def variance_error(name: str, levels: list[Level]) -> float:
     """The relative error of the variance at the last level, having started from the right one."""
+    return shares(SAMPLERS[name], levels).square().sum().item() - 1
+
+
+def shares(sampler: Sampler, levels: list[Level]) -> Tensor:
+    """How much of each noise, the first one's first, is in what is made; 1 is the data's deviation there."""
     first, last = levels[0], levels[-1]
     numbers: dict[tuple[int, int], int] = {}  # of each noise that is asked for
 
     def count(step: int, slot: int = 0) -> Tensor:
-        numbers.setdefault((step, slot), 1 + len(numbers))
+        numbers.setdefault((step, slot), len(numbers))
         return torch.zeros(1, 1, 1, 1, dtype=torch.float64)
 
-    solve(name, GAUSSIAN.denoise, count(-1), levels, count)
+    solve(sampler, GAUSSIAN.denoise, count(-1), levels, count)
 
     def noise(step: int, slot: int = 0) -> Tensor:
-        one_hot = torch.zeros(1, 1, 1, 1 + len(numbers), dtype=torch.float64)
+        one_hot = torch.zeros(1, 1, 1, len(numbers), dtype=torch.float64)
         one_hot[..., numbers[step, slot]] = 1
         return one_hot
 
     start = noise(-1) * (first.alpha**2 * S2 + first.sigma**2) ** 0.5
-    made = solve(name, GAUSSIAN.denoise, start, levels, noise).square().sum().item()
-    return made / (last.alpha**2 * S2 + last.sigma**2) - 1
+    made = solve(sampler, GAUSSIAN.denoise, start, levels, noise).flatten()
+    return made / (last.alpha**2 * S2 + last.sigma**2) ** 0.5
 
 
 @pytest.mark.parametrize("name", STOCHASTIC)
@@ -59,6 +64,30 @@ def test_the_error_falls_at_the_claimed_order(name: str, curve: Curve) -> None:
     errors = [abs(variance_error(name, levels_between(curve, 10.0, 0.1, n))) for n in counts]
     slope = -np.polyfit(np.log(counts), np.log(errors), 1)[0]
     assert slope == pytest.approx(SAMPLERS[name].order, abs=0.15), errors
+
+
+BETWEEN = {  # the order of the first noise's share, which later noises do not touch; of the variance it is 2
+    "dpmpp-sde": 2, "seeds-2": 2, "seeds-3": 3, "sa-solver": 4,
+    "dpmpp-2m-sde": 2, "dpmpp-2m-sde-heun": 2, "dpmpp-3m-sde": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("eta", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("name", BETWEEN)
+def test_an_eta_between_none_and_one_scales_the_noise_of_the_sde(name: str, eta: float) -> None:
+    """At any eta the SDE keeps the data's variance; of the first noise it keeps, relative to the deviation,
+    ((s^2 + b^2) / (s^2 + a^2))^(eta / 2) from VE sigma a to b, as dy = (1 + eta) (x0 - y) d lambda in the
+    mean. That tells one eta from another, and both converge at their orders."""
+    counts, wrong = (64, 128, 256), []
+    for n in counts:
+        levels = levels_between(uniform, 10.0, 0.1, n)
+        a, b = levels[0].ve_sigma, levels[-1].ve_sigma
+        left = ((S2 + b**2) / (S2 + a**2)) ** (eta / 2)
+        made = shares(SAMPLERS[name].with_eta(eta), levels)
+        wrong.append((abs(made[0].item() / left - 1), abs(made.square().sum().item() - 1)))
+    mean, variance = -np.polyfit(np.log(counts), np.log(wrong), 1)[0]
+    assert mean == pytest.approx(BETWEEN[name], abs=0.15), wrong
+    assert variance == pytest.approx(2, abs=0.15), wrong
 
 
 @pytest.mark.parametrize("gamma", [None, 1.0])

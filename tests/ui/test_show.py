@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from engine import Cancelled, Done, Failed, Job, Progress, Queued
+from engine import Cancelled, Cost, Done, Failed, Job, Progress, Queued
 from gallery import Entry
 from pipelines.recipe import Hires, Recipe
 from pipelines.upscale import Upscale
@@ -66,9 +66,20 @@ def test_every_state_has_its_words(event: Any, said: str) -> None:
 
 
 def test_the_cost_tells_from_where_more_steps_are_wasted() -> None:
-    recipe = Recipe(sampler="heun", steps=10, guidance=4)
-    assert show.cost(recipe).endswith("each 2 passes of the model.</p>")
-    assert "Heun is within 0.1 of converged from 6 steps on." in show.cost(recipe, 0.1, 6)
+    said = show.cost(Cost(19, 38, 2, True), "heun", 0.1, 6)
+    assert "Heun is within 0.1 of converged from 6 steps on." in said
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    (Cost(19, 38, 2, True), "19 evaluations for a picture, each 2 passes of the model."),
+    (Cost(20, 34, 2, True), "20 evaluations for a picture, 34 passes of the model in all."),
+    (Cost(20, 34, 2, False), "About 20 evaluations for a picture, 34 passes of the model in all."),
+    (Cost(1, 1, 1, True), "1 evaluation for a picture, each one pass of the model."),
+    (Cost(None, None, 2, True),
+     "As many evaluations as it needs for a picture, each at most 2 passes of the model."),
+])  # fmt: skip
+def test_the_cost_says_how_often_the_model_is_asked(asked: Cost, said: str) -> None:
+    assert f">{said}<" in show.cost(asked, "heun")
 
 
 def test_when_all_is_done_the_stage_is_empty() -> None:

@@ -1,0 +1,133 @@
+"""Samplers that no other package offers as a function, against their papers' formulas written out here."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from schedulers import Level, solve
+from schedulers.level import Path, on_path
+from tests.schedulers.exact import PAIR, karras, levels_between, uniform
+
+SHAPE = (2, 1, 3, 4)
+DRAWS = torch.randn(40, 3, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+START = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+
+
+def close(a: Tensor, b: Tensor) -> None:
+    torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+
+
+class Watched:
+    """The exact denoiser, which remembers at which VE sigmas it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def __call__(self, x: Tensor, level: Level) -> Tensor:
+        self.asked.append(level.ve_sigma)
+        return PAIR.denoise(x, level)
+
+
+def test_churn_adds_noise_in_the_step_to_none_and_never_above_the_first_level() -> None:
+    path = [*levels_between(uniform, 10.0, 0.1, 20), Level(1.0, 0.0)]
+    network, drawn = Watched(), []
+
+    def noise(step: int, slot: int = 0) -> Tensor:
+        drawn.append(step)
+        return DRAWS[step, slot]
+
+    solve("churn", network, START * path[0].sigma, path, noise)
+    assert drawn == list(range(1, 21))
+    assert max(network.asked) == pytest.approx(10.0)  # the second step would go up from 7.9 to 11.2
+    assert network.asked[-1] == pytest.approx(0.1 * math.sqrt(2))
+
+
+def heun(x: Tensor, sigmas: list[float], network: Watched) -> Tensor:
+    for s, t in pairwise(sigmas):
+        d = (x - network(x, Level(1.0, s))) / s
+        new = x + (t - s) * d
+        if t > 0:
+            new = x + (t - s) * (d + (new - network(new, Level(1.0, t))) / t) / 2
+        x = new
+    return x
+
+
+def test_restart_is_its_algorithm() -> None:
+    """arXiv:2306.14878, algorithm 1: at t_min, K times noise of variance t_max^2 - t_min^2 and the ODE down
+    again. One interval, its ends the first levels at or below 2 and 0.1, K = 2."""
+    path = levels_between(karras, 10.0, 0.05, 14, "ve") + [Level(1.0, 0.0)]
+    sigmas = [level.sigma for level in path]
+    high = next(i for i, s in enumerate(sigmas) if s <= 2.0)
+    low = next(i for i, s in enumerate(sigmas) if s <= 0.1)
+    assert 0 < high < low < len(sigmas) - 2
+    theirs, ours = Watched(), Watched()
+    x = heun(START * 10, sigmas[: low + 1], theirs)
+    for k in range(2):
+        x = x + math.sqrt(sigmas[high] ** 2 - sigmas[low] ** 2) * DRAWS[0, k]
+        x = heun(x, sigmas[high : low + 1], theirs)
+    x = heun(x, sigmas[low:], theirs)
+
+    drawn = []
+
+    def noise(step: int, slot: int = 0) -> Tensor:
+        drawn.append((step, slot))
+        return DRAWS[step, slot]
+
+    close(solve("restart", ours, START * 10, path, noise), x)
+    assert ours.asked == theirs.asked  # each level as often, in the same order
+    assert len(ours.asked) == 2 * (len(path) - 2) + 1 + 2 * 2 * (low - high)
+    assert len(set(drawn)) == len(drawn) == 2
+
+
+def test_er_sde_is_its_formula() -> None:
+    """arXiv:2309.06169, algorithm 3 (VE), its integrals by adaptive quadrature:
+
+    x_t = phi_t / phi_s x_s + (1 - phi_t / phi_s) x0 + (t - s + phi_t I_0) D + ((t - s)^2 / 2 + phi_t I_1) D2
+    + sqrt(t^2 - s^2 (phi_t / phi_s)^2) z; I_0 = int_t^s 1 / phi, I_1 = int_t^s (r - s) / phi.
+    """
+    from scipy.integrate import quad
+
+    def phi(s: float) -> float:
+        return s * (math.exp(s**0.3) + 10)
+
+    sigmas = [karras(10.0, 0.1, i / 9) for i in range(10)]
+    x, seen = START * 10, list[Tensor]()
+    slopes: list[Tensor] = []
+    for i, (s, t) in enumerate(pairwise(sigmas)):
+        seen.append(PAIR.denoise(x, Level(1.0, s)))
+        r = phi(t) / phi(s)
+        new = r * x + (1 - r) * seen[-1]
+        if i > 0:
+            slopes.append((seen[-1] - seen[-2]) / (s - sigmas[i - 1]))
+            area = quad(lambda at: 1 / phi(at), t, s, epsabs=1e-14, epsrel=1e-13)[0]
+            new = new + (t - s + phi(t) * area) * slopes[-1]
+        if i > 1:
+            bend = (slopes[-1] - slopes[-2]) / ((s - sigmas[i - 2]) / 2)
+            area = quad(lambda at, s=s: (at - s) / phi(at), t, s, epsabs=1e-14, epsrel=1e-13)[0]
+            new = new + ((t - s) ** 2 / 2 + phi(t) * area) * bend
+        x = new + math.sqrt(t**2 - s**2 * r**2) * DRAWS[i, 0]
+    path = [Level(1.0, s) for s in sigmas]
+    close(solve("er-sde", PAIR.denoise, START * 10, path, lambda step, slot=0: DRAWS[step, slot]), x)
+
+
+@pytest.mark.parametrize("path", ["vp", "ve"])
+def test_a_langevin_step_has_the_papers_length_for_each_image(path: Path) -> None:
+    """arXiv:2011.13456, algorithm 4: epsilon = 2 (r |z| / |g|)^2, r = 0.16; x <- x + epsilon g + sqrt(2
+    epsilon) z, on the VE SDE; the predictor is its algorithm 2's."""
+    s, t = 2.0, 1.4
+    a, b = (on_path(path, sigma) for sigma in (s, t))
+    scale = torch.tensor([1.0, 3.0], dtype=torch.float64).reshape(2, 1, 1, 1)  # images of unlike norms
+    y = START * s * scale
+    score = (PAIR.denoise(y, Level(1.0, s)) - y) / s**2
+    y = y + (s**2 - t**2) * score + math.sqrt(s**2 - t**2) * DRAWS[0, 0]
+    score, z = (PAIR.denoise(y, Level(1.0, t)) - y) / t**2, DRAWS[0, 1]
+    rows = []
+    for k in range(2):
+        length = 2 * (0.16 * z[k].norm() / score[k].norm()) ** 2
+        rows.append(y[k] + length * score[k] + torch.sqrt(2 * length) * z[k])
+    made = solve("predictor-corrector", PAIR.denoise, START * s * scale * a.alpha, [a, b],
+                 lambda step, slot=0: DRAWS[step, slot])  # fmt: skip
+    close(made / b.alpha, torch.stack(rows))
