@@ -125,7 +125,12 @@ class Engine:
         each = tuple(worded(one, self._wildcards) for one in plain)
         if (model := self._shelf.peek(recipe.model)) is not None:
             for one in each if each != plain else (recipe,):
-                model.check(one)
+                try:
+                    model.check(one)
+                except ValueError:
+                    raise
+                except Exception:  # no word for a user: the job fails of it, alone, and the log has it
+                    break
         with self._changed:
             if self._closed:
                 raise RuntimeError("The engine is closed.")
@@ -238,8 +243,7 @@ class Engine:
         with self._changed:
             if job.begun == 0 and self._line.remove(job):
                 self._end(job, Cancelled())
-                return
-        self._nudge()
+        self._nudge()  # whoever stood behind it may start now
 
     def _end(self, job: Job, ending: Ending) -> None:
         with self._changed:
