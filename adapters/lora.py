@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from adapters.patch import SUFFIXES, Patch, patch
+from adapters.formats import SUFFIXES
+from adapters.patch import Patch, patch
 from models import ModelError, Parts
 from models.header import read_header
 
@@ -73,8 +74,11 @@ def load_lora(file: Path, parts: Parts) -> Lora:
             patches[component][path] = patch(
                 its, networks[component].get_submodule(path).weight, parts.device
             )
-        except (ValueError, RuntimeError, KeyError) as error:
+        except ValueError as error:
             raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {error}.") from None
+        except RuntimeError:  # torch's, where memory is short or a type of numbers has no arithmetic
+            said = "cannot be computed on this machine"
+            raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {said}.") from None
     return Lora(file.stem, patches)
 
 
