@@ -3,7 +3,7 @@
 Every format's own alpha / rank is folded in here, module by module, so mixed ranks and alphas are exact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,13 +50,20 @@ def patch(tensors: Mapping[str, Tensor], weight: Tensor, device: torch.device | 
     named = {name: tensor.float() for name, tensor in named.items()}
     scale = float(named["alpha"]) / rank if "alpha" in named and rank else 1.0
     made = _made(named, weight.shape, scale)
-    if not bool(made.up.isfinite().all()) or (made.down is not None and not bool(made.down.isfinite().all())):
+    if (learnt := _magnitudes(named, weight.shape)) is not None:
+        made = Patch(None, _decomposed(made.whole, *learnt, weight.float().cpu()))
+    if not _finite(made):
         raise ValueError("holds numbers that are not finite")
-    if "dora_scale" in named:
-        made = Patch(None, _decomposed(made.whole, named["dora_scale"], weight.float().cpu()))
     place = device or weight.device
     down = None if made.down is None else made.down.to(place, weight.dtype)
-    return Patch(down, made.up.to(place, weight.dtype))
+    made = Patch(down, made.up.to(place, weight.dtype))
+    if not _finite(made):
+        raise ValueError(f"holds numbers too large for {str(weight.dtype).removeprefix('torch.')}")
+    return made
+
+
+def _finite(made: Patch) -> bool:
+    return all(bool(part.isfinite().all()) for part in (made.down, made.up) if part is not None)
 
 
 def _made(named: Mapping[str, Tensor], shape: torch.Size, scale: float) -> Patch:
@@ -92,15 +99,32 @@ def _core(tensor: Tensor) -> Tensor:
     return tensor if tensor.dim() == 4 else tensor[:, :, None, None]
 
 
-def _decomposed(change: Tensor, magnitude: Tensor, weight: Tensor) -> Tensor:
+def _magnitudes(named: Mapping[str, Tensor], shape: Sequence[int]) -> tuple[Tensor, int] | None:
+    """DoRA's magnitudes, and whether there is one for each output (0) or input (1); None without them.
+
+    PEFT has them for outputs: (out,) of a Linear, (1, out, 1, 1) of a convolution. kohya's trainers and
+    LyCORIS write the side they are of where the weight has it, in their first versions that of the inputs.
+    """
+    outs, ins, *rest = shape
+    ones = (1,) * len(rest)
+    if (sizes := named.get("lora_magnitude_vector")) is not None:
+        wanted = {(1, outs, *ones): 0} if rest else {(outs,): 0, (outs, 1): 0}
+    elif (sizes := named.get("dora_scale")) is not None:
+        wanted = {(1, ins): 1, (1, ins, *ones): 1, (outs,): 0, (outs, 1): 0, (outs, 1, *ones): 0}
+    else:
+        return None
+    if (of := wanted.get(tuple(sizes.shape))) is None:
+        allowed = " or ".join(str(list(one)) for one in wanted)
+        raise ValueError(f"has magnitudes of shape {list(sizes.shape)}; allowed for its weight: {allowed}")
+    return sizes, of
+
+
+def _decomposed(change: Tensor, magnitude: Tensor, of: int, weight: Tensor) -> Tensor:
     """DoRA's change: the changed weight at its learnt magnitude, less the weight (arXiv:2402.09353, eq. 5).
 
-    A magnitude for each output, or as kohya's trainers first had it, for each input.
+    A magnitude for each output (``of`` 0) or input (1).
     """
     changed = weight + change
-    outputs = magnitude.numel() == len(weight) and magnitude.shape[0] == len(weight)
-    over = [d for d in range(weight.dim()) if d != (0 if outputs else 1)]
-    if magnitude.numel() != weight.shape[0 if outputs else 1]:
-        raise ValueError(f"has {magnitude.numel()} magnitudes for a weight of {list(weight.shape)}")
+    over = [d for d in range(weight.dim()) if d != of]
     size = changed.square().sum(over, keepdim=True).sqrt().clamp_min(1e-12)
     return changed * (magnitude.reshape(size.shape) / size) - weight

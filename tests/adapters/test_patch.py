@@ -1,5 +1,6 @@
 """Every format's change is what its definition says, and PEFT's where PEFT has it."""
 
+import copy
 import resource
 import time
 
@@ -94,6 +95,54 @@ def test_dora_has_the_magnitudes_that_it_learnt(by: str) -> None:
           nn.functional.normalize(plain, dim=1 if by == "outputs" else 0))  # fmt: skip
 
 
+@pytest.mark.parametrize("by", ["outputs", "inputs"])
+def test_dora_of_a_square_convolution_is_of_the_side_that_its_shape_says(by: str) -> None:
+    """As LyCORIS has it: (out, 1, 1, 1) or (1, in, 1, 1)."""
+    conv, down, up = nn.Conv2d(8, 8, 3), some(3, 8, 3, 3), some(8, 3, 1, 1, seed=1)
+    magnitude = some(8, seed=4).abs()
+    shape, over = ((8, 1, 1, 1), (1, 2, 3)) if by == "outputs" else ((1, 8, 1, 1), (0, 2, 3))
+    tensors = {"lora_down.weight": down, "lora_up.weight": up, "dora_scale": magnitude.view(shape)}
+    changed = conv.weight.detach() + patch(tensors, conv.weight).whole
+    close(torch.linalg.vector_norm(changed, dim=over), magnitude)
+
+
+@pytest.mark.parametrize("module", [
+    nn.Linear(6, 8), nn.Linear(8, 8), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, 16, 3, stride=2),
+    nn.Conv2d(16, 8, 1),
+], ids=lambda module: f"{type(module).__name__} {tuple(module.weight.shape)}")  # fmt: skip
+@pytest.mark.parametrize("suffix", ["", ".weight"])
+def test_pefts_dora(module: nn.Linear | nn.Conv2d, suffix: str) -> None:
+    torch.manual_seed(1)
+    plain = nn.Sequential(copy.deepcopy(module))
+    config = LoraConfig(r=3, lora_alpha=5, target_modules=["0"], init_lora_weights=False, use_dora=True)
+    theirs = get_peft_model(plain, config).base_model.model[0]  # type: ignore[index,union-attr]
+    tensors = {
+        name.replace(".default", "").removesuffix(".weight"): p.detach()
+        for name, p in theirs.named_parameters()
+    }
+    learnt = tensors["lora_magnitude_vector"]
+    learnt.mul_(torch.rand_like(learnt) + 0.5)  # as training would: at first they are those of the weight
+    made = patch(
+        {
+            "lora_A.weight": tensors["lora_A"],
+            "lora_B.weight": tensors["lora_B"],
+            f"lora_magnitude_vector{suffix}": learnt,
+            "alpha": torch.tensor(5.0),
+        },
+        module.weight.detach(),
+    )
+    with torch.no_grad():
+        theirs.merge()
+        close(module.weight + made.whole, theirs.get_base_layer().weight)
+
+
+def test_numbers_too_large_for_the_models_dtype_are_refused() -> None:
+    tensors = {"lora_down.weight": some(3, 6), "lora_up.weight": some(8, 3).sign() * 1e30}
+    assert patch(tensors, LINEAR.weight).up.isfinite().all()
+    with pytest.raises(ValueError, match="^holds numbers too large for float16$"):
+        patch(tensors, LINEAR.weight.half())
+
+
 @pytest.mark.parametrize(("config", "names"), [
     (LoraConfig(r=3, lora_alpha=5, target_modules=["0"], init_lora_weights=False),
      {"lora_A.default.weight": "lora_A.weight", "lora_B.default.weight": "lora_B.weight"}),
@@ -150,7 +199,12 @@ def test_pefts_own(config: LoraConfig, names: dict[str, str]) -> None:
     ({"diff": some(8, 6), "lora_up.weight": some(8, 3), "lora_down.weight": some(3, 6)},
      "is a LoRA and a whole change at once"),
     ({"lora_down.weight": some(3, 6) / 0, "lora_up.weight": some(8, 3)}, "not finite"),
-    ({"lora_down.weight": some(3, 6), "lora_up.weight": some(8, 3), "dora_scale": some(5)}, "5 magnitudes"),
+    ({"lora_down.weight": some(3, 6), "lora_up.weight": some(8, 3), "dora_scale": some(5)},
+     r"has magnitudes of shape \[5\]; allowed for its weight: \[1, 6\] or \[8\] or \[8, 1\]"),
+    ({"lora_A.weight": some(3, 6), "lora_B.weight": some(8, 3), "lora_magnitude_vector": some(1, 6)},
+     r"has magnitudes of shape \[1, 6\]; allowed for its weight: \[8\] or \[8, 1\]"),
+    ({"lora_down.weight": some(3, 6), "lora_up.weight": some(8, 3), "dora_scale": some(8, 1) * float("nan")},
+     "not finite"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_said(tensors: dict[str, Tensor], said: str) -> None:
     with pytest.raises(ValueError, match=said):
