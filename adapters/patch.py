@@ -105,10 +105,10 @@ def _magnitudes(named: Mapping[str, Tensor], shape: Sequence[int]) -> tuple[Tens
     PEFT has them for outputs: (out,) of a Linear, (1, out, 1, 1) of a convolution. kohya's trainers and
     LyCORIS write the side they are of where the weight has it, in their first versions that of the inputs.
     """
-    outs, ins, *rest = shape
+    outs, ins, rest = shape[0], shape[1], shape[2:]
     ones = (1,) * len(rest)
     if (sizes := named.get("lora_magnitude_vector")) is not None:
-        wanted = {(1, outs, *ones): 0} if rest else {(outs,): 0, (outs, 1): 0}
+        wanted: dict[tuple[int, ...], int] = {(1, outs, *ones): 0} if rest else {(outs,): 0, (outs, 1): 0}
     elif (sizes := named.get("dora_scale")) is not None:
         wanted = {(1, ins): 1, (1, ins, *ones): 1, (outs,): 0, (outs, 1): 0, (outs, 1, *ones): 0}
     else:

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -222,6 +223,16 @@ class Engine:
         """The model if it is loaded now."""
         loaded = self._shelf.peek(model)
         return loaded and loaded.parts
+
+    def notes(self, job: Job) -> tuple[str, ...]:
+        """What a person should know of a job's pictures: what was guessed of its model, how much of each LoRA
+        was applied. Nothing once the model is no longer loaded."""
+        said: list[str] = []
+        if (loaded := self._shelf.peek(job.recipe.model)) is not None:
+            with suppress(ValueError):  # a file that is gone since
+                for one in job.each:
+                    said += loaded.notes(one)
+        return tuple(dict.fromkeys(said))
 
     def _refuse_if_full(self, user: str) -> None:
         mine = sum(job.user == user for job in self._open.values())
