@@ -163,6 +163,8 @@ def draw(
             job = engine.submit(recipe)
             follow(job, console)
             job.result()
+            for note in engine.notes(job):
+                console.print(note, markup=False)
     except KeyboardInterrupt:
         console.print("Interrupted.")
         raise typer.Exit(130) from None

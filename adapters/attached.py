@@ -15,6 +15,11 @@ class Use(NamedTuple):
 
     lora: Lora
     weight: float
+    unet: float | None = None  # in the U-Net; as ``weight`` if None
+
+    def on(self, component: str) -> float:
+        """How strongly in that network."""
+        return self.weight if self.unet is None or component != "unet" else self.unet
 
 
 Uses = tuple[Use, ...]
@@ -27,13 +32,13 @@ def attached(network: nn.Module, component: str, rows: Sequence[Uses]) -> Iterat
     Nothing is merged: what a module gives gains what each LoRA adds. Outside, the network is as it was, bit
     for bit.
     """
-    loras = dict.fromkeys(use.lora for uses in rows for use in uses if use.weight)
+    loras = dict.fromkeys(use.lora for uses in rows for use in uses if use.on(component))
     device: Any = next(network.parameters()).device
     hooks = []
     try:
         for lora in loras:
             weights = torch.tensor(
-                [sum(u.weight for u in uses if u.lora is lora) for uses in rows], device=device
+                [sum(u.on(component) for u in uses if u.lora is lora) for uses in rows], device=device
             )
             for path, patch in lora.patches.get(component, {}).items():
                 hooks.append(network.get_submodule(path).register_forward_hook(_adding(patch.add, weights)))

@@ -67,10 +67,14 @@ class AdapterFolder(Mapping[str, Path], Generic[Adapter]):
 
     def load(self, name: str, parts: Parts) -> Adapter:
         """That adapter for the model ``parts``. Raises ``ModelError``."""
+        return self._read(self.file(name), parts)
+
+    def file(self, name: str) -> Path:
+        """That adapter's. Raises ``ModelError``."""
         if name not in self:
             there = ", ".join(sorted(self)[:20]) or "none, as its folder is empty"
             raise ModelError(f"got the {self._what} {name[:60]!r}; allowed: {there}.")
-        return self._read(self[name], parts)
+        return self[name]
 
     def _files(self) -> dict[str, Path]:
         root = self._folder.resolve()
@@ -93,6 +97,10 @@ class LoraFolder(AdapterFolder[Lora]):
 
     def __init__(self, folder: Path, more: Callable[[], Mapping[str, Path]] = dict) -> None:
         super().__init__(folder, "LoRA", load_lora, more)
+
+    def fitting(self, name: str, parts: Parts) -> Lora:
+        """What of that LoRA fits the model ``parts``. Raises ``ModelError``, also where nothing does."""
+        return load_lora(self.file(name), parts, partial=True)
 
 
 class ControlNetFolder(AdapterFolder[ControlNet]):

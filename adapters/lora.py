@@ -4,6 +4,7 @@ Names as kohya's trainers write them (``lora_unet_``, ``lora_te_``, ``lora_te1_`
 also in Stability's names), diffusers' and PEFT's (``unet.``, ``text_encoder.``). Knows no prompts.
 """
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from adapters.patch import SUFFIXES, Patch, patch
+from adapters.formats import SUFFIXES
+from adapters.patch import Patch, patch
 from models import ModelError, Parts
 from models.header import read_header
 
+log = logging.getLogger("atelier.adapters")
 LARGEST = 2 << 30  # bytes
 IN_BLOCKS = ("lora_unet_input_blocks_", "lora_unet_middle_block_", "lora_unet_output_blocks_")
 SGM_TOP = {  # outside the blocks
@@ -38,16 +41,24 @@ class Lora:
 
     name: str
     patches: Mapping[str, Mapping[str, Patch]]  # "unet", "text_encoder", "text_encoder_2"
+    applied: int  # tensors
+    of: int  # that the file has
+
+    @property
+    def said(self) -> str:
+        return f"LoRA {self.name!r}: {self.applied} of {self.of} tensors applied."
 
 
-def load_lora(file: Path, parts: Parts) -> Lora:
+def load_lora(file: Path, parts: Parts, partial: bool = False) -> Lora:
     """The LoRA of a safetensors file for the model ``parts``.
 
-    Raises ``ModelError`` where the file is unsound, or any of its tensors has no place in the model.
+    Raises ``ModelError`` where the file is unsound, or any of its tensors has no place in the model; where
+    that is accepted (``partial``), where none has. What has a place must fit it in any case.
     """
     from safetensors.torch import load_file
 
-    read_header(file)
+    if not read_header(file).shapes:
+        raise ModelError(f"LoRA {file.stem!r}: got a file of 0 tensors; allowed: one that changes something.")
     if file.stat().st_size > LARGEST:
         raise ModelError(f"File {file.name!r} has {file.stat().st_size} bytes; allowed: at most {LARGEST}.")
     tensors = load_file(file)
@@ -59,13 +70,16 @@ def load_lora(file: Path, parts: Parts) -> Lora:
     for key, tensor in tensors.items():
         name, suffix = _split(key)
         if suffix and (place := modules.get(name)) is not None:
+            if suffix in found[place]:
+                raise ModelError(f"LoRA {file.stem!r}: {'.'.join(place)} has its {suffix} under two names.")
             found[place][suffix] = tensor
         else:
             lost.append(key)
-    if lost:
-        some = ", ".join(sorted(lost)[:3]) + (" ..." if len(lost) > 3 else "")
+    if lost and not (partial and found):
+        some = ", ".join(key[:120] for key in sorted(lost)[:3]) + (" ..." if len(lost) > 3 else "")
         fit = f"{len(tensors) - len(lost)} of {len(tensors)} tensors fit model {parts.name!r}"
-        raise ModelError(f"LoRA {file.stem!r}: {fit}; it has no place for {some}.")
+        how = f" <lora:{file.stem}:1:partial> draws with those that fit." if found else ""
+        raise ModelError(f"LoRA {file.stem!r}: {fit}; it has no place for {some}.{how}")
     networks = dict(networks_of(parts))
     patches: dict[str, dict[str, Patch]] = defaultdict(dict)
     for (component, path), its in found.items():
@@ -73,9 +87,14 @@ def load_lora(file: Path, parts: Parts) -> Lora:
             patches[component][path] = patch(
                 its, networks[component].get_submodule(path).weight, parts.device
             )
-        except (ValueError, RuntimeError, KeyError) as error:
+        except ValueError as error:
             raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {error}.") from None
-    return Lora(file.stem, patches)
+        except RuntimeError:  # torch's, where memory is short or a type of numbers has no arithmetic
+            said = "cannot be computed on this machine"
+            raise ModelError(f"LoRA {file.stem!r}: its change of {component}.{path} {said}.") from None
+    made = Lora(file.stem, patches, len(tensors) - len(lost), len(tensors))
+    log.info("%s Model %r.", made.said, parts.name)
+    return made
 
 
 def networks_of(parts: Parts) -> Iterator[tuple[str, Any]]:

@@ -3,19 +3,14 @@
 Every format's own alpha / rank is folded in here, module by module, so mixed ranks and alphas are exact.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SUFFIXES = (  # of the tensors of one module
-    "lora_down.weight", "lora_up.weight", "lora_mid.weight", "lora_A.weight", "lora_B.weight", "down.weight",
-    "up.weight", "hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2", "lokr_w1",
-    "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2", "dora_scale",
-    "lora_magnitude_vector", "lora_magnitude_vector.weight", "diff", "alpha",
-)  # fmt: skip
+from adapters.formats import plain, rank_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,101 +42,89 @@ def patch(tensors: Mapping[str, Tensor], weight: Tensor, device: torch.device | 
     """The patch of a module with ``weight``, from its tensors by ``SUFFIXES``; in the weight's dtype, on
     ``device`` (the weight's if None).
 
-    Raises ``ValueError`` where they are of no known format or do not fit the module.
+    Raises ``ValueError`` where they are of no known format or do not fit the module: before any of them is
+    multiplied.
     """
-    named = {_plain(name): tensor.float() for name, tensor in tensors.items()}
-    made = _factors(named, weight.shape) or Patch(None, _whole(named, weight.shape))
-    if made.whole.shape != weight.shape:
-        raise ValueError(f"is of shape {list(made.whole.shape)} for a weight of {list(weight.shape)}")
-    if not bool(made.up.isfinite().all()) or (made.down is not None and not bool(made.down.isfinite().all())):
+    named = plain(tensors)
+    rank = rank_of(named, weight.shape)
+    named = {name: tensor.float() for name, tensor in named.items()}
+    scale = float(named["alpha"]) / rank if "alpha" in named and rank else 1.0
+    made = _made(named, weight.shape, scale)
+    if (learnt := _magnitudes(named, weight.shape)) is not None:
+        made = Patch(None, _decomposed(made.whole, *learnt, weight.float().cpu()))
+    if not _finite(made):
         raise ValueError("holds numbers that are not finite")
-    if "dora_scale" in named:
-        made = Patch(None, _decomposed(made.whole, named["dora_scale"], weight.float().cpu()))
     place = device or weight.device
     down = None if made.down is None else made.down.to(place, weight.dtype)
-    return Patch(down, made.up.to(place, weight.dtype))
+    made = Patch(down, made.up.to(place, weight.dtype))
+    if not _finite(made):
+        raise ValueError(f"holds numbers too large for {str(weight.dtype).removeprefix('torch.')}")
+    return made
 
 
-def _plain(name: str) -> str:
-    """One name for what the formats call differently."""
-    if name.startswith("lora_magnitude_vector"):
-        return "dora_scale"
-    return {"lora_A.weight": "down", "lora_down.weight": "down", "down.weight": "down", "lora_B.weight": "up",
-            "lora_up.weight": "up", "up.weight": "up", "lora_mid.weight": "mid"}.get(name, name)  # fmt: skip
+def _finite(made: Patch) -> bool:
+    return all(bool(part.isfinite().all()) for part in (made.down, made.up) if part is not None)
 
 
-def _factors(named: Mapping[str, Tensor], shape: torch.Size) -> Patch | None:
-    """LoRA (arXiv:2106.09685) and LoCon without a core: alpha / r * up * down."""
-    if not {"down", "up"} <= named.keys() or "mid" in named:
-        return None
-    down, up = named["down"], named["up"]
+def _made(named: Mapping[str, Tensor], shape: torch.Size, scale: float) -> Patch:
+    if "lora_down" not in named or "lora_mid" in named:
+        return Patch(None, _whole(named).reshape(shape) * scale)
+    down, up = (named[name].flatten(1) for name in ("lora_down", "lora_up"))
     if len(shape) == 4:
-        down, up = (t if t.dim() == 4 else t[:, :, None, None] for t in (down, up))
-    else:
-        down, up = (t.flatten(1) for t in (down, up))
-    if up.shape[1] != down.shape[0] or (up.dim() == 4 and up.shape[2:] != (1, 1)):
-        raise ValueError(f"has factors of shapes {list(up.shape)} and {list(down.shape)}")
-    return Patch(down, up * (_alpha(named, len(down)) / len(down)))
+        down, up = down.view(len(down), *shape[1:]), up[:, :, None, None]
+    return Patch(down, up * scale)
 
 
-def _whole(named: Mapping[str, Tensor], shape: torch.Size) -> Tensor:
-    if "mid" in named:  # LoCon with a core: a Tucker decomposition
-        rank = len(named["down"])
-        core = torch.einsum(
-            "ijkl,jr,pi->prkl", named["mid"], named["down"].flatten(1), named["up"].flatten(1)
-        )
-        return core * (_alpha(named, rank) / rank)
+def _whole(named: Mapping[str, Tensor]) -> Tensor:
+    """The change as its format has it, in its order but perhaps not in its shape."""
+    if "lora_mid" in named:  # LoCon with a core: a Tucker decomposition
+        down, up = (named[name].flatten(1) for name in ("lora_down", "lora_up"))
+        return torch.einsum("ijkl,jr,pi->prkl", _core(named["lora_mid"]), down, up)
     if "hada_w1_a" in named:
-        rank = named["hada_w1_b"].shape[0]
-        made = _loha_half(named, 1) * _loha_half(named, 2)
-        return made.reshape(shape) * (_alpha(named, rank) / rank)
-    if "lokr_w1" in named or "lokr_w1_a" in named:
-        return _lokr(named, shape)
+        return _product(named, "hada_w1", "hada_t1") * _product(named, "hada_w2", "hada_t2")
     if "diff" in named:
-        return named["diff"].reshape(shape)
-    raise ValueError(f"has {', '.join(sorted(named))}, which are no format that is known")
+        return named["diff"]
+    first, second = (named.get(name) for name in ("lokr_w1", "lokr_w2"))
+    first = (_product(named, "lokr_w1") if first is None else first).flatten(1)
+    second = _product(named, "lokr_w2", "lokr_t2") if second is None else second
+    return torch.kron(first[:, :, None, None] if second.dim() == 4 else first, second)
 
 
-def _loha_half(named: Mapping[str, Tensor], k: int) -> Tensor:
-    """One of the two products whose Hadamard product LoHa is (arXiv:2108.06098)."""
-    a, b = named[f"hada_w{k}_a"], named[f"hada_w{k}_b"]
-    if (core := named.get(f"hada_t{k}")) is None:
-        return a @ b
-    return torch.einsum("ijkl,jr,ip->prkl", core, b, a)
+def _product(named: Mapping[str, Tensor], name: str, core: str = "") -> Tensor:
+    a, b = named[f"{name}_a"].flatten(1), named[f"{name}_b"].flatten(1)
+    return torch.einsum("ijkl,jr,ip->prkl", _core(named[core]), b, a) if core in named else a @ b
 
 
-def _lokr(named: Mapping[str, Tensor], shape: torch.Size) -> Tensor:
-    """The Kronecker product of two factors, each whole or a product (LyCORIS, arXiv:2309.14859, sec. 3)."""
-    ranks: list[int] = []
-
-    def factor(name: str) -> Tensor:
-        if name in named:
-            return named[name]
-        a, b = named[f"{name}_a"], named[f"{name}_b"]
-        ranks.append(b.shape[0])
-        core = named.get("lokr_t2") if name == "lokr_w2" else None
-        return a @ b.flatten(1) if core is None else torch.einsum("ijkl,jr,ip->prkl", core, b, a)
-
-    first, second = factor("lokr_w1"), factor("lokr_w2")
-    if second.dim() == 4:
-        first = first[:, :, None, None]
-    scale = _alpha(named, ranks[-1]) / ranks[-1] if ranks else 1.0
-    return torch.kron(first, second).reshape(shape) * scale
+def _core(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() == 4 else tensor[:, :, None, None]
 
 
-def _alpha(named: Mapping[str, Tensor], rank: int) -> float:
-    return float(named["alpha"]) if "alpha" in named else float(rank)
+def _magnitudes(named: Mapping[str, Tensor], shape: Sequence[int]) -> tuple[Tensor, int] | None:
+    """DoRA's magnitudes, and whether there is one for each output (0) or input (1); None without them.
+
+    PEFT has them for outputs: (out,) of a Linear, (1, out, 1, 1) of a convolution. kohya's trainers and
+    LyCORIS write the side they are of where the weight has it, in their first versions that of the inputs.
+    """
+    outs, ins, rest = shape[0], shape[1], shape[2:]
+    ones = (1,) * len(rest)
+    if (sizes := named.get("lora_magnitude_vector")) is not None:
+        wanted: dict[tuple[int, ...], int] = {(1, outs, *ones): 0} if rest else {(outs,): 0, (outs, 1): 0}
+    elif (sizes := named.get("dora_scale")) is not None:
+        wanted = {(1, ins): 1, (1, ins, *ones): 1, (outs,): 0, (outs, 1): 0, (outs, 1, *ones): 0}
+    else:
+        return None
+    if (of := wanted.get(tuple(sizes.shape))) is None:
+        allowed = " or ".join(str(list(one)) for one in wanted)
+        raise ValueError(f"has magnitudes of shape {list(sizes.shape)}; allowed for its weight: {allowed}")
+    return sizes, of
 
 
-def _decomposed(change: Tensor, magnitude: Tensor, weight: Tensor) -> Tensor:
+def _decomposed(change: Tensor, magnitude: Tensor, of: int, weight: Tensor) -> Tensor:
     """DoRA's change: the changed weight at its learnt magnitude, less the weight (arXiv:2402.09353, eq. 5).
 
-    A magnitude for each output, or as kohya's trainers first had it, for each input.
+    A magnitude for each output (``of`` 0) or input (1).
     """
     changed = weight + change
-    outputs = magnitude.numel() == len(weight) and magnitude.shape[0] == len(weight)
-    over = [d for d in range(weight.dim()) if d != (0 if outputs else 1)]
-    if magnitude.numel() != weight.shape[0 if outputs else 1]:
-        raise ValueError(f"has {magnitude.numel()} magnitudes for a weight of {list(weight.shape)}")
+    over = [d for d in range(weight.dim()) if d != of]
     size = changed.square().sum(over, keepdim=True).sqrt().clamp_min(1e-12)
     return changed * (magnitude.reshape(size.shape) / size) - weight

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -125,7 +126,12 @@ class Engine:
         each = tuple(worded(one, self._wildcards) for one in plain)
         if (model := self._shelf.peek(recipe.model)) is not None:
             for one in each if each != plain else (recipe,):
-                model.check(one)
+                try:
+                    model.check(one)
+                except ValueError:
+                    raise
+                except Exception:  # no word for a user: the job fails of it, alone, and the log has it
+                    break
         with self._changed:
             if self._closed:
                 raise RuntimeError("The engine is closed.")
@@ -218,6 +224,16 @@ class Engine:
         loaded = self._shelf.peek(model)
         return loaded and loaded.parts
 
+    def notes(self, job: Job) -> tuple[str, ...]:
+        """What a person should know of a job's pictures: what was guessed of its model, how much of each LoRA
+        was applied. Nothing once the model is no longer loaded."""
+        said: list[str] = []
+        if (loaded := self._shelf.peek(job.recipe.model)) is not None:
+            with suppress(ValueError):  # a file that is gone since
+                for one in job.each:
+                    said += loaded.notes(one)
+        return tuple(dict.fromkeys(said))
+
     def _refuse_if_full(self, user: str) -> None:
         mine = sum(job.user == user for job in self._open.values())
         if mine >= self._most_jobs_per_user:
@@ -238,8 +254,7 @@ class Engine:
         with self._changed:
             if job.begun == 0 and self._line.remove(job):
                 self._end(job, Cancelled())
-                return
-        self._nudge()
+        self._nudge()  # whoever stood behind it may start now
 
     def _end(self, job: Job, ending: Ending) -> None:
         with self._changed:

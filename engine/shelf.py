@@ -23,6 +23,7 @@ from pipelines.draw import coded, encode
 from pipelines.prompt import Wildcards
 from pipelines.recipe import Recipe, RecipeError
 from pipelines.requests import EncodeImage, EncodeReference, EncodeText, Pipeline, Prepare
+from pipelines.texts import loras_said
 
 NO_FOLDERS = Folders()
 VAES_KEPT = 2  # of one model, beside its own
@@ -88,6 +89,13 @@ class Loaded:
         self._bring(recipe)
         with self._tokenizing:
             return story(recipe, self.parts_of(recipe), self._materials)
+
+    def notes(self, recipe: Recipe) -> tuple[str, ...]:
+        """What a person should know of a picture by ``recipe`` (of one picture), a plain sentence each.
+
+        Raises ``RecipeError``.
+        """
+        return (*self.parts_of(recipe).notes, *loras_said(recipe, self._materials))
 
     def parts_of(self, recipe: Recipe) -> Parts:
         """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""

@@ -107,6 +107,7 @@ class Worker:
                 try:
                     busy = self._take_turn() or self._lanes.step()
                 except Exception as error:  # a fault of ours must not leave everybody waiting for ever
+                    _log("A turn", error)
                     for job in {picture.job for picture in self._live}:
                         self._fail(job, error)
                     busy = False
@@ -143,8 +144,8 @@ class Worker:
                     continue
                 try:
                     picture = Picture(job, job.begun, job.each[job.begun], model, self._beside)
-                except ValueError as error:  # the model cannot draw this recipe
-                    self._close_job(job, drawing_failed(error))
+                except Exception as error:  # a recipe that the model cannot draw, a file that it names
+                    self._fail(job, error)
                     continue
                 job.begun += 1
                 if job.begun == job.recipe.count:
@@ -160,6 +161,7 @@ class Worker:
         try:
             model = self._shelf.take(name)
         except Exception as error:  # whatever a broken checkpoint raises
+            _log("A model's loading", error)
             for other in [other for other in self._line if other.recipe.model == name]:
                 self._close_job(other, loading_failed(name, error))
             return None
@@ -217,7 +219,10 @@ class Worker:
         for job_id in job_ids & self._accounts.keys():
             account = self._accounts[job_id]
             account.note(before[job_id], now)
-            self._preview(account, now)
+            try:
+                self._preview(account, now)
+            except Exception as error:
+                self._fail(account.job, error)
             account.job.tell(account.progress())
         drawing = {picture.job.id for picture in self._live}
         with self._changed:
@@ -252,9 +257,7 @@ class Worker:
     # Endings
 
     def _fail(self, job: Job, error: Exception, picture: Picture | None = None) -> None:
-        # Frames only: an exception's message may quote a prompt.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        log.warning("Job %s failed: %s\n%s", job.id, type(error).__name__, frames)
+        _log(f"Job {job.id}", error)
         step, of = (picture.step, picture.of) if picture else (None, None)
         self._close_job(job, drawing_failed(error, step, of))
 
@@ -265,6 +268,13 @@ class Worker:
             self._line.remove(job)
             self._nudged = True  # whoever stood behind it may start now
         self._end(job, ending)
+
+
+def _log(what: str, error: Exception) -> None:
+    # Frames only: an exception's message may quote a prompt.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    level = logging.INFO if isinstance(error, ValueError) else logging.WARNING  # the former tell the user
+    log.log(level, "%s failed: %s\n%s", what, type(error).__name__, frames)
 
 
 def _enlarged(image: Image.Image, width: int, height: int) -> Image.Image:

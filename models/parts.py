@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +22,7 @@ from schedulers.level import Level, Table
 from schedulers.network import Network
 
 log = logging.getLogger("atelier.models")
-OVERFLOWED = "The VAE's picture was not a number in half precision; it decodes in float32 since."
+OVERFLOWED = "The VAE's answer was not a number in half precision; it works in float32 since."
 
 
 @dataclass(frozen=True, eq=False, repr=False)  # a repr would print the networks
@@ -182,27 +182,41 @@ class Parts:
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
         """(B, 3, H, W) pixels in [-1, 1] -> (B, C, h, w) float32 latents: the mode of the VAE's posterior, so
-        that a picture has one encoding and needs no seed for it (its deviation is below what is seen)."""
+        that a picture has one encoding and needs no seed for it (its deviation is below what is seen).
+
+        A VAE that overflows in half precision works in float32 from then on, which ``notes`` then says.
+        """
         config = self.vae.config
-        shown = pixels.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
-        with self.at_work(self.vae):
-            mode = self.vae.encode(shown).latent_dist.mode().float()
+        mode = self._exact(self._mode, pixels)
         return (mode - (config.shift_factor or 0.0)) * config.scaling_factor
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """(B, C, h, w) latents -> (B, 3, H, W) float32 pixels in [-1, 1].
 
-        A VAE that overflows in half precision decodes in float32 from then on, which ``notes`` then says.
+        A VAE that overflows in half precision works in float32 from then on, which ``notes`` then says.
         """
         config = self.vae.config
         raw = latents / config.scaling_factor + (config.shift_factor or 0.0)
-        pixels = self._pixels(raw)
-        if self.vae.dtype != torch.float32 and not bool(pixels.isfinite().all()):
+        return self._exact(self._pixels, raw).clamp(-1, 1)
+
+    def _exact(self, ask: Callable[[Tensor], Tensor], given: Tensor) -> Tensor:
+        """The VAE's answer; in float32 where half precision gives none for numbers that are some."""
+        answer = ask(given)
+        if (
+            self.vae.dtype != torch.float32
+            and not bool(answer.isfinite().all())
+            and bool(given.isfinite().all())
+        ):
             log.warning("%s: %s", self.name, OVERFLOWED)
             self.vae.to(torch.float32)
-            pixels = self._pixels(raw)
-        return pixels.clamp(-1, 1)
+            answer = ask(given)
+        return answer
+
+    def _mode(self, pixels: Tensor) -> Tensor:
+        shown = pixels.to(self.device, self.vae.dtype, memory_format=torch.channels_last)
+        with self.at_work(self.vae):
+            return self.vae.encode(shown).latent_dist.mode().float()
 
     def _pixels(self, raw: Tensor) -> Tensor:
         raw = raw.to(self.device, self.vae.dtype, memory_format=torch.channels_last)

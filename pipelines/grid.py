@@ -12,10 +12,11 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from pipelines.prompt import PARTIAL
 from pipelines.recipe import FieldSpec, Recipe, RecipeError, fields
 
 MOST = 100  # pictures of a grid
-LORA = re.compile(r"(<lora:[^:<>]+)(:[^:<>]*)?(>)")
+LORA = re.compile(rf"(<lora:[^:<>]+)(?::[^<>]*?)??(:{PARTIAL})?(>)")
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _RANGE = re.compile(rf"{_NUMBER}\s*-\s*{_NUMBER}\s*(?:\(\s*\+?{_NUMBER}\s*\)|\[\s*(\d+)\s*\])?")
 _ALL = "count", "prompt", "negative"  # fields that are no axis: the texts are searched instead
@@ -157,7 +158,7 @@ def _replaced(values: Sequence[str], recipe: Recipe, k: int) -> Recipe:
 
 
 def _weighed(recipe: Recipe, weight: float) -> Recipe:
-    prompt, many = LORA.subn(rf"\g<1>:{weight:g}\g<3>", recipe.prompt)
+    prompt, many = LORA.subn(rf"\g<1>:{weight:g}\g<2>\g<3>", recipe.prompt)
     if not many:
         raise RecipeError("LoRA weight: got a prompt without LoRAs; allowed: one with <lora:name:weight>.")
     return recipe.model_copy(update={"prompt": prompt})

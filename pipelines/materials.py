@@ -23,8 +23,8 @@ from adapters import (
 from models import Parts
 from models.upscaler import Upscaler
 
-Find: TypeAlias = Callable[[str], Lora]
-"""The LoRA of a name; raises ``ValueError``."""
+Find: TypeAlias = Callable[[str, bool], Lora]
+"""The LoRA of a name, and whether only a part of it may fit; raises ``ValueError``."""
 Pictures: TypeAlias = Mapping[str, Image.Image]
 """Decoded pictures by the names that recipes have for them; may raise ``ValueError`` for what was there."""
 # Of one model, those that were wanted last.
@@ -63,7 +63,7 @@ class Folders:
     def of(self, parts: Parts) -> Materials:
         """Those for the model ``parts``; each is read once while it is among the last that were wanted."""
         return Materials(
-            lora=_kept(self.loras, parts, LORAS_KEPT),
+            lora=_kept_loras(self.loras, parts),
             controlnet=_kept(self.controlnets, parts, CONTROLNETS_KEPT),
             embedding=_kept(self.embeddings, parts, EMBEDDINGS_KEPT),
             embeddings=self.embeddings if self.embeddings is not None else (),
@@ -71,6 +71,17 @@ class Folders:
             ip_adapter=_kept(self.ip_adapters, parts, IP_ADAPTERS_KEPT),
             upscaler=_kept(self.upscalers, parts, UPSCALERS_KEPT),
         )
+
+
+def _kept_loras(folder: LoraFolder | None, parts: Parts) -> Find | None:
+    if folder is None:
+        return None
+
+    @lru_cache(LORAS_KEPT)
+    def find(name: str, partly: bool) -> Lora:
+        return folder.fitting(name, parts) if partly else folder.load(name, parts)
+
+    return find
 
 
 def _kept(folder: Any, parts: Parts, most: int) -> Any:

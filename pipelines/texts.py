@@ -112,20 +112,35 @@ def texts_of(recipe: Recipe) -> Texts:
 
 def uses_of(texts: Texts, find: Find | None) -> tuple[tuple[int, Uses], ...]:
     """The last step of each stage of the LoRAs that they name, and those. Raises ``RecipeError``."""
-    found: dict[str, Lora] = {}
+    found: dict[tuple[str, bool], Lora] = {}
     with named(PROMPT):
-        for name in dict.fromkeys(lora.name for _, stage in texts.loras for lora in stage):
+        for one in (lora for _, stage in texts.loras for lora in stage):
             if find is None:
-                raise ValueError(f"got the LoRA {name[:60]!r}; allowed: none, as there is no folder of them.")
-            found[name] = find(name)
+                raise ValueError(
+                    f"got the LoRA {one.name[:60]!r}; allowed: none, as there is no folder of them."
+                )
+            if (one.name, one.partial) not in found:
+                found[one.name, one.partial] = find(one.name, one.partial)
     return tuple((last, _uses(stage, found)) for last, stage in texts.loras)
 
 
-def _uses(stage: tuple[LoraName, ...], found: Mapping[str, Lora]) -> Uses:
-    weights: dict[str, float] = {}
-    for name, weight in stage:
-        weights[name] = weights.get(name, 0.0) + weight
-    return tuple(Use(found[name], weight) for name, weight in weights.items())
+def _uses(stage: tuple[LoraName, ...], found: Mapping[tuple[str, bool], Lora]) -> Uses:
+    """Each LoRA once, its weights added up: those of the text encoders, and those of the U-Net."""
+    weights: dict[tuple[str, bool], tuple[float, float]] = {}
+    for name, weight, unet, partial in stage:
+        text, its = weights.get((name, partial), (0.0, 0.0))
+        weights[name, partial] = text + weight, its + (weight if unet is None else unet)
+    return tuple(
+        Use(found[key], text, None if unet == text else unet) for key, (text, unet) in weights.items()
+    )
+
+
+def loras_said(recipe: Recipe, materials: Materials) -> tuple[str, ...]:
+    """Of each LoRA of a recipe of one picture, how much of it is applied. Raises ``RecipeError``."""
+    one = worded(recipe)
+    spoken = [texts_of(heard_in(one, place)) for place in range(len(one.regions) + 1)]
+    used = [use.lora for texts in spoken for _, uses in uses_of(texts, materials.lora) for use in uses]
+    return tuple(dict.fromkeys(lora.said for lora in used))
 
 
 def words_of(texts: Texts, materials: Materials) -> Words:

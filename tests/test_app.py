@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -96,6 +98,26 @@ def test_draw_over_a_picture_from_the_command_line(tiny_folder: Path, tmp_path: 
     (tmp_path / "photo.png").write_text("<html>")
     code, said = run(*asked, *files, "--out", str(tmp_path / "x.png"))
     assert code == 2 and "Picture: not a PNG" in said
+
+
+@pytest.mark.parametrize(("down", "said"), [
+    (torch.zeros(0, 32), "its change of unet.time_embedding.linear_1 has "
+     "lora_down of shape [0, 32]; allowed: two or four sides, none of them 0."),
+    (torch.tensor(1.0), "linear_1 has lora_down of shape []; allowed"),
+])  # fmt: skip
+def test_a_bad_lora_is_said_and_the_command_ends(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, down: Tensor, said: str
+) -> None:
+    module = "lora_unet_time_embedding_linear_1"
+    (tmp_path / "loras").mkdir()
+    made = {f"{module}.lora_down.weight": down, f"{module}.lora_up.weight": torch.zeros(32, 0)}
+    save_file(made, tmp_path / "loras" / "bad.safetensors")
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path))
+    size = ("--width", "64", "--height", "64", "--steps", "1")
+    code, answer = run("draw", "a cat <lora:bad>", "--model", str(tiny_folder), *size,
+                       "--out", str(tmp_path / "never.png"))  # fmt: skip
+    assert code == 1 and "Prompt: LoRA 'bad': " in answer and said in answer, answer
+    assert "Traceback" not in answer and not (tmp_path / "never.png").exists()
 
 
 def test_draw_with_regions_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> None:

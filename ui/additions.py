@@ -109,7 +109,10 @@ def with_lora(prompt: str, name: str, weight: float = 1.0, begin: float = 0.0, e
     """``prompt`` with the LoRA from ``begin`` to ``end`` of the steps, in place of itself if it was there."""
     tag = written(name, weight, begin, end)
     if (there := _windows(name)).search(prompt):
-        return there.sub(lambda _: tag, prompt, count=1)
+        partly = ":partial>"  # is written by hand, and stays
+        return there.sub(
+            lambda found: tag.replace(">", partly) if partly in found[0] else tag, prompt, count=1
+        )
     return f"{prompt.rstrip()} {tag}".lstrip()
 
 

@@ -48,8 +48,9 @@ def _card(model: Model, picked: bool) -> str:
     )
 
 
-def details(model: Model, sha256: str) -> str:
-    """All that a model's file says of itself. ``sha256`` is its hash, or why there is none."""
+def details(model: Model, sha256: str, notes: Sequence[str] = ()) -> str:
+    """All that a model's file says of itself. ``sha256`` is its hash, or why there is none; ``notes`` is what
+    loading it showed."""
     about, found = model.about, model.found
     picture = thumbnail(found.thumbnail(), SIDE)
     rows = [("Kind", KINDS[model.kind or ""])]
@@ -61,7 +62,12 @@ def details(model: Model, sha256: str) -> str:
         ]
     if model.kind == "lora":
         rows.append(("In a prompt", f"<lora:{model.name}:1>"))
-    rows += [("Size", size(found.size)), ("SHA-256", sha256), ("File", found.path.name)]
+    rows += [
+        ("Noted", " ".join(notes)),
+        ("Size", size(found.size)),
+        ("SHA-256", sha256),
+        ("File", found.path.name),
+    ]
     table = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows if v)
     fault = f'<div class="notice" role="alert"><p>{escape(found.fault)}</p></div>' if found.fault else ""
     image = f'<img class="preview" src="{picture}" alt="">' if picture else ""

@@ -166,7 +166,7 @@ class Models:
         unsaid = checkpoint and not model.about.tells_prediction  # pyright: ignore[reportOptionalMemberAccess]
         return {
             self._panel: gr.update(visible=True),
-            self._about: cards.details(model, self._known(model)),
+            self._about: cards.details(model, self._known(model), self._notes(model)),
             self._draw: gr.update(visible=checkpoint),
             self._add: gr.update(visible=model.kind == "lora" and nameable(model.name)),
             self._decode: gr.update(visible=model.kind == "vae"),
@@ -177,6 +177,11 @@ class Models:
             self._doubt: show.hint(UNSAID) if unsaid else "",
             self._picked: picked,
         }
+
+    def _notes(self, model: Model) -> tuple[str, ...]:
+        """Of a checkpoint that is loaded now."""
+        parts = self._engine.loaded(model.name) if model.kind == "checkpoint" else None
+        return () if parts is None else parts.notes
 
     def _known(self, model: Model) -> str:
         """Its hash, or that it is being taken; only files that can be used have one."""
@@ -196,12 +201,12 @@ class Models:
             taken = self._catalogue.hashes.ask(model.found.path)
             while True:
                 try:
-                    yield {self._about: cards.details(model, taken.result(1.0))}
+                    yield {self._about: cards.details(model, taken.result(1.0), self._notes(model))}
                     return
                 except NotYet:
                     yield {self._about: gr.skip()}
         except OSError:
-            yield {self._about: cards.details(model, "cannot be read")}
+            yield {self._about: cards.details(model, "cannot be read", self._notes(model))}
 
     def _draw_with(self, picked: str, kept: dict[str, Any], *values: Any) -> Updates:
         model = self._model(picked)

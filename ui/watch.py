@@ -186,7 +186,7 @@ class Watch:
         first = entries[0]
         return {
             self._stage: gr.update(visible=False),
-            self.notice: show.stopped_early(job, event),
+            self.notice: show.stopped_early(job, event) + "".join(map(show.hint, self._engine.notes(job))),
             self._results: gr.update(value=pictures, visible=True, selected_index=0),
             self._caption: show.caption(first.recipe or job.recipe, first.width, first.height),
             self.after: gr.update(visible=True),

@@ -4,7 +4,7 @@ A text is read in this order: asides (comments, LoRAs), choices, joined (AND), e
 (weights and BREAK). Each gives the next one plain text, so each can be read, printed and tested alone.
 """
 
-from pipelines.prompt.asides import Lora, lora_stages, loras, without_asides, without_comments
+from pipelines.prompt.asides import PARTIAL, Lora, lora_stages, loras, without_asides, without_comments
 from pipelines.prompt.brackets import Mistake, mistakes
 from pipelines.prompt.choices import NAME, Wildcards, by_seed, expanded, longest
 from pipelines.prompt.editing import Stage, stages
@@ -14,6 +14,7 @@ from pipelines.prompt.style import Style, read_styles
 
 __all__ = [
     "NAME",
+    "PARTIAL",
     "Lora",
     "Mistake",
     "Part",

@@ -8,14 +8,19 @@ from pipelines.prompt.editing import stages
 _COMMENT = re.compile(r"\\.|#[^\n]*", re.DOTALL)
 _MARK = "\uffff"  # is in no text
 _MARKED = re.compile(rf"{_MARK}(\d+){_MARK}")
+PARTIAL = "partial"
+_NUMBER = re.compile(r"\s*[+-]?(\d{1,6}(\.\d{0,12})?|\.\d{1,12})\s*")
 _LORA = re.compile(r"<lora:([^:<>]+)(?::([^<>]*))?>")
 
 
 class Lora(NamedTuple):
-    """``<lora:name:0.8>``."""
+    """``<lora:name:0.8>``; ``<lora:name:0.8:0.5>`` has a second weight for the U-Net, as AUTOMATIC1111's, and
+    ``<lora:name:0.8:partial>`` draws with what of the file fits the model."""
 
     name: str
     weight: float
+    unet: float | None = None  # as ``weight``
+    partial: bool = False
 
 
 def without_comments(text: str) -> str:
@@ -54,9 +59,13 @@ def lora_stages(text: str, steps: int) -> tuple[tuple[int, tuple[Lora, ...]], ..
     return tuple(told)
 
 
-def _lora(name: str, weight: str | None) -> Lora:
-    if weight is None:
-        return Lora(name, 1.0)
-    if not re.fullmatch(r"\s*[+-]?(\d{1,6}(\.\d{0,12})?|\.\d{1,12})\s*", weight):
-        raise ValueError(f"got <lora:{name[:40]}:{weight[:40]}>; allowed: <lora:name:weight>, a number.")
-    return Lora(name, float(weight))
+def _lora(name: str, told: str | None) -> Lora:
+    fields = [] if told is None else told.split(":")
+    if partial := bool(fields) and fields[-1].strip() == PARTIAL:
+        fields.pop()
+    if len(fields) > 2 or not all(_NUMBER.fullmatch(field) for field in fields):
+        got = f"<lora:{name[:40]}:{(told or '')[:40]}>"
+        allowed = f"a number, then perhaps another for the U-Net, then perhaps :{PARTIAL}"
+        raise ValueError(f"got {got}; allowed: <lora:name:weight>, {allowed}.")
+    weight = float(fields[0]) if fields else 1.0
+    return Lora(name, weight, float(fields[1]) if len(fields) > 1 else None, partial)

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from adapters import LoraFolder, Use, attached, load_lora
+from adapters import Lora, LoraFolder, Use, attached, load_lora
 from adapters.lora import modules_of, networks_of
 from benchmarks.parity import loras
 from benchmarks.parity.latents import TOLERANCE, Case, Models
@@ -18,6 +18,7 @@ from models import ModelError, Parts, load
 from pipelines import Folders, Recipe, RecipeError, draw, text_to_image
 from pipelines.draw import answer
 from pipelines.requests import Decode, EncodeText, Step
+from pipelines.texts import loras_said
 from tests.ldm import ldm_unet
 from tests.tiny import write_tiny
 
@@ -217,6 +218,67 @@ def test_one_for_another_model_says_how_many_tensors_fit(tiny: Parts, tmp_path: 
         ModelError, match=r"LoRA 'xl': \d+ of \d+ tensors fit model 'tiny'; it has no place for lora_te2"
     ):
         load_lora(tmp_path / "xl.safetensors", tiny)
+
+
+def test_what_fits_is_drawn_with_where_the_prompt_says_so(
+    tiny: Parts, folder: LoraFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours = load_file(folder["ink"])
+    other = {"lora_te2_text_model_encoder_layers_0_mlp_fc1.alpha": torch.tensor(1.0)}
+    save_file(ours | other, tmp_path / "ink.safetensors")
+    partly = LoraFolder(tmp_path)
+    recipe = RECIPE.model_copy(update={"prompt": "a cat <lora:ink:0.8>"})
+    with pytest.raises(
+        RecipeError, match=r"no place for lora_te2\S+\. <lora:ink:1:partial> draws with those"
+    ):
+        draw(recipe, tiny, partly)
+    caplog.set_level("INFO", "atelier.adapters")
+    accepted = recipe.model_copy(update={"prompt": "a cat <lora:ink:0.8:partial>"})
+    assert torch.equal(latents(accepted, tiny, partly), latents(recipe, tiny, folder))
+    said = f"LoRA 'ink': {len(ours)} of {len(ours) + 1} tensors applied."
+    assert loras_said(accepted, Folders(partly).of(tiny)) == (said,) and said in caplog.text
+    save_file(other, tmp_path / "ink.safetensors")
+    with pytest.raises(RecipeError, match="0 of 1 tensors fit model 'tiny'"):
+        draw(accepted, tiny, partly)
+
+
+def test_the_unet_may_have_a_weight_of_its_own(tiny: Parts, folder: LoraFolder) -> None:
+    both = RECIPE.model_copy(update={"prompt": "a cat <lora:ink:0.8:0.3>"})
+    lora = folder.load("ink", tiny)
+    only = {name: Lora(name, {name: lora.patches[name]}, 0, 0) for name in ("unet", "text_encoder")}
+    uses = (Use(only["text_encoder"], 0.8), Use(only["unet"], 0.3))
+    pipeline, reply = text_to_image(RECIPE, tiny), None
+    while not isinstance(request := pipeline.send(reply), Decode):  # type: ignore[arg-type]
+        if isinstance(request, EncodeText):
+            request = replace(request, loras=uses)
+        elif isinstance(request, tuple):
+            request = tuple(replace(ask, loras=uses) for ask in request)
+        reply = answer(request, tiny)
+    torch.testing.assert_close(latents(both, tiny, folder), request.latents, rtol=0, atol=1e-6)
+
+
+def test_what_would_not_be_used_is_no_fit(tiny: Parts, tmp_path: Path) -> None:
+    """A file of nothing; tensors beside those of the format; the same one under two names."""
+    name, path = "lora_unet_time_embedding_linear_1", "unet.time_embedding.linear_1"
+    made = {f"{name}.lora_down.weight": torch.ones(2, 16), f"{name}.lora_up.weight": torch.ones(64, 2)}
+    file = tmp_path / "bad.safetensors"
+    for tensors, said in (
+        ({}, "LoRA 'bad': got a file of 0 tensors"),
+        (
+            made | {f"{name}.diff": torch.ones(64, 16)},
+            f"change of {path} is a LoRA and a whole change at once",
+        ),
+        (made | {f"{name}.hada_w1_a": torch.ones(64, 2)}, f"change of {path} is a LoRA and a LoHa at once"),
+        (
+            made | {f"{path}.lora_down.weight": torch.ones(2, 16)},
+            f"{path} has its lora_down.weight under two",
+        ),
+        ({f"{name}.alpha": torch.tensor(1.0)}, f"change of {path} has alpha, which are no format"),
+    ):
+        save_file(tensors, file)
+        for partial in (False, True):
+            with pytest.raises(ModelError, match=said):
+                load_lora(file, tiny, partial)
 
 
 @pytest.mark.parametrize("damage", ["cut", "pickle", "nan", "shape", "empty"])

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+from adapters import LoraFolder
 from engine import Cancelled, Done, Engine, Event, Failed, JobCancelled, JobFailed, Progress, Queued
 from engine.job import Job
 from gallery import Gallery, read_recipe
@@ -211,6 +212,26 @@ def test_a_result_can_be_waited_for_only_so_long(tiny: Parts, a_recipe: Callable
     engine.close()
 
 
+def test_who_stood_behind_a_cancelled_job_starts(tiny: Parts, a_recipe: Callable[..., Recipe]):
+    """The first waits for its model for ever, so nothing but the cancelling can wake the worker."""
+    never = threading.Event()
+
+    def load(name: str) -> Parts:
+        if name == "slow":
+            never.wait(60)
+        return tiny
+
+    with Engine(load) as engine:
+        engine.submit(a_recipe(), user="b").result(30)
+        first = engine.submit(a_recipe(model="slow"), user="a")
+        behind = engine.submit(a_recipe(), user="a")
+        with pytest.raises(TimeoutError):
+            behind.wait(0.5)
+        first.cancel()
+        assert behind.result(30)
+        never.set()
+
+
 # Keeping
 
 
@@ -317,6 +338,35 @@ def test_what_a_model_cannot_draw_fails_once_it_is_loaded(engine: Engine, a_reci
     with pytest.raises(JobFailed, match="^Prompt: got 1400"):
         bad.result(30)
     assert good.result(30)
+
+
+class BrokenFolder(LoraFolder):
+    """Raises what no reader of files is meant to raise."""
+
+    def __contains__(self, name: object) -> bool:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_whatever_a_picture_raises_at_its_start_fails_its_job_alone(
+    tiny: Parts,
+    network: Network,
+    a_recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    loaded: bool,
+):
+    network.before = lambda rows, context: time.sleep(0.05)
+    with Engine(lambda name: tiny, loras=BrokenFolder(tmp_path)) as engine:
+        if loaded:
+            engine.submit(a_recipe(steps=1)).result(30)
+        good = engine.submit(a_recipe(steps=20), user="a")
+        bad = engine.submit(a_recipe(prompt="cat <lora:ink>"), user="b")
+        after = engine.submit(a_recipe(), user="b")
+        with pytest.raises(JobFailed, match=r"internal error .ZeroDivisionError"):
+            bad.result(30)
+        assert good.result(30) and after.result(30)
+    assert f"Job {bad.id} failed: ZeroDivisionError" in caplog.text and "__contains__" in caplog.text
 
 
 def test_prompts_are_never_logged(

@@ -1,16 +1,27 @@
 """Prompts of every kind in one engine: long and short ones in company, choices, wildcards, the counter."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
+import gradio as gr
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from engine import Engine
+from adapters import LoraFolder
+from engine import Engine, Model
 from engine.shelf import NUMBERS_KEPT, Loaded
+from engine.tree import Found
+from gallery import Gallery
 from models import Parts
+from models.kind import Described
 from pipelines import Recipe, RecipeError, draw
 from pipelines.requests import EncodeText
 from tests.engine.conftest import Network
 from tests.engine.test_batching import ALONE_OR_NOT, difference, drawn_together
+from ui.cards import details
+from ui.watch import Watch
 
 PROMPTS = ["cat", "x " * 80, "a [cat|dog]", "a {cat|dog} BREAK " + "y " * 80, "(cat:1.2) AND dog :0.5"]
 
@@ -43,6 +54,31 @@ def test_what_was_chosen_is_kept_with_each_picture(tiny: Parts, a_recipe: Callab
         plain = one.model_copy(update={"prompt": one.words[0], "words": None})
         assert difference(picture, draw(plain, tiny)[0]) <= ALONE_OR_NOT
         assert difference(picture, second) <= ALONE_OR_NOT
+
+
+def test_a_finished_picture_has_its_notes(
+    tiny: Parts, a_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """Those of the model and of its LoRAs, at the page and among the model's details."""
+    module = "lora_unet_time_embedding_linear_1"
+    made = {f"{module}.lora_down.weight": torch.ones(2, 16), f"{module}.lora_up.weight": torch.ones(64, 2),
+            "lora_unet_elsewhere.alpha": torch.tensor(1.0)}  # fmt: skip
+    save_file(made, tmp_path / "ink.safetensors")
+    guessed = replace(tiny, remarks=("Its <prediction> was guessed.",))
+    gallery = Gallery(tmp_path / "gallery")
+    with Engine(lambda name: guessed, gallery, loras=LoraFolder(tmp_path)) as engine:
+        job = engine.submit(a_recipe(prompt="{cat|dog} <lora:ink:0.1:partial>", count=2))
+        job.result(60)
+        assert engine.notes(job) == (*guessed.remarks, "LoRA 'ink': 2 of 3 tensors applied.")
+        with gr.Blocks():
+            watch = Watch(engine, gallery, gr.BrowserState({}))
+            watch.buttons()
+            watch.pictures("300px")
+        said = watch._finished(job, job.event)[watch.notice]
+        assert "Its &lt;prediction&gt; was guessed." in said and "2 of 3 tensors applied" in said
+    gallery.close()
+    model = Model("checkpoint", "tiny", Found(tmp_path, 1, 1, Described("checkpoint", "SD 1.x")))
+    assert "<dt>Noted</dt><dd>Its &lt;prediction&gt; was guessed.</dd>" in details(model, "", guessed.notes)
 
 
 def test_encoded_texts_are_kept_within_their_room(tiny: Parts) -> None:

@@ -186,10 +186,35 @@ def test_a_vae_that_overflows_in_half_precision_is_run_again(
     assert pixels.isfinite().all() and pixels.std() > 0.01
     assert (pixels - exact.decode(latents)).abs().max() < 0.02
     assert half.vae.dtype == torch.float32
-    assert half.notes == (
-        "The VAE's picture was not a number in half precision; it decodes in float32 since.",
-    )
+    assert half.notes == ("The VAE's answer was not a number in half precision; it works in float32 since.",)
     assert half.notes[0] in caplog.text
+
+
+def test_a_vae_that_overflows_in_half_precision_encodes_again(
+    folders: dict[Family, Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(folders["sd"], tmp_path / "loud"))
+    [file] = (folder / "vae").glob("*.safetensors")
+    tensors = load_file(file)
+    tensors["encoder.conv_in.weight"] *= 3e4
+    tensors["encoder.conv_in.bias"] += 6e4
+    save_file(tensors, file, {"format": "pt"})
+    half = load(str(folder), device="cpu", dtype=torch.float16)
+    exact = load(str(folder), device="cpu", dtype=torch.float32)
+    assert half.vae.dtype == torch.float16
+    pixels = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    latents = half.encode(pixels)
+    assert latents.isfinite().all() and (latents - exact.encode(pixels)).abs().max() < 0.05
+    assert half.vae.dtype == torch.float32 and half.notes and half.notes[0] in caplog.text
+
+
+def test_a_vae_is_not_blamed_for_what_was_no_number_before(
+    folders: dict[Family, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    half = load(str(folders["sd"]), device="cpu", dtype=torch.float16)
+    assert not half.decode(torch.full((1, 4, 8, 8), torch.nan)).isfinite().any()
+    assert not half.encode(torch.full((1, 3, 64, 64), torch.nan)).isfinite().any()
+    assert half.vae.dtype == torch.float16 and half.notes == () and not caplog.records
 
 
 # Files that are none

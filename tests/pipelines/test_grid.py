@@ -63,6 +63,9 @@ def test_every_lora_of_the_prompt_is_weighed() -> None:
     assert [cell.recipe.prompt for cell in made] == [
         f"a cat on <lora:ink:{weight}> paper" for weight in ("0", "0.25", "1")
     ]
+    others = Recipe(prompt="<lora:a><lora:b:partial><lora:c:1:0.5><lora:d:1:0.5:partial>")
+    [made] = cells(others, [axis("lora", "2")])
+    assert made.recipe.prompt == "<lora:a:2><lora:b:2:partial><lora:c:2><lora:d:2:partial>"
 
 
 @pytest.mark.parametrize(

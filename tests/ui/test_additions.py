@@ -37,6 +37,12 @@ def test_what_is_written_is_what_is_drawn_with(
     assert [(last, its[0].weight if its else None) for last, its in read] == steps
 
 
+def test_that_a_part_of_a_lora_is_enough_stays_when_it_is_changed() -> None:
+    before = "a cat [<lora:ink:0.8:0.5:partial>:0.3]"
+    assert with_lora(before, "ink", 0.4) == "a cat <lora:ink:0.4:partial>"
+    assert with_lora(before, "ink", 0.4, end=0.5) == "a cat [<lora:ink:0.4:partial>::0.5]"
+
+
 def test_a_lora_is_added_and_then_changed_in_place(panel: Additions) -> None:
     prompt, told = panel.added("ink", 0.8, 0, 100, "a cat")
     assert (prompt, told) == ("a cat <lora:ink:0.8>", "")

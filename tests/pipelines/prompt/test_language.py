@@ -128,9 +128,18 @@ def test_comments(text: str, left: str) -> None:
 def test_loras_are_taken_out() -> None:
     text = "a <lora:ink:0.8>cat<lora:wash> <b> <lora:x # <lora:y:1>"
     assert without_asides(text) == "a cat <b> <lora:x "
-    assert loras(text) == (("ink", 0.8), ("wash", 1.0))
-    with pytest.raises(ValueError, match="got <lora:ink:much>; allowed: <lora:name:weight>"):
-        loras("<lora:ink:much>")
+    assert loras(text) == (Lora("ink", 0.8), Lora("wash", 1.0))
+    for wrong in ("<lora:ink:much>", "<lora:ink:1:2:3>", "<lora:ink:partial:1>", "<lora:ink::partial>"):
+        with pytest.raises(ValueError, match=f"got {wrong}; allowed: <lora:name:weight>"):
+            loras(wrong)
+
+
+def test_a_lora_may_have_a_second_weight_and_fit_in_part() -> None:
+    text = "<lora:a:0.8:0.5><lora:b:0.8:partial><lora:c:partial><lora:d:1:-.5: partial >"
+    assert loras(text) == (
+        Lora("a", 0.8, 0.5), Lora("b", 0.8, None, True), Lora("c", 1.0, None, True),
+        Lora("d", 1.0, -0.5, True),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -148,8 +157,10 @@ def test_loras_are_taken_out() -> None:
         ("\uffff0\uffff<lora:a>", [(10, [("a", 1)])]),
     ],
 )
-def test_loras_come_and_go_as_words_do(text: str, expected: list[tuple[int, list[Lora]]]) -> None:
-    assert lora_stages(text, 10) == tuple((last, tuple(there)) for last, there in expected)
+def test_loras_come_and_go_as_words_do(
+    text: str, expected: list[tuple[int, list[tuple[str, float]]]]
+) -> None:
+    assert lora_stages(text, 10) == tuple((last, tuple(Lora(*one) for one in its)) for last, its in expected)
 
 
 def test_an_edited_lora_leaves_no_words() -> None:
