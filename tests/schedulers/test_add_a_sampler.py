@@ -1,4 +1,4 @@
-"""docs/add-a-sampler.md, followed to the letter: its file made, its line read, the tests that it names run."""
+"""docs/add-a-sampler.md, followed to the letter: its file made, its line read, its tests run."""
 
 import re
 from dataclasses import replace
