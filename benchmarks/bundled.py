@@ -13,7 +13,7 @@ from schedulers import SAMPLERS, SCHEDULES
 FIGURES = Path("benchmarks/results/starter.json")
 BUDGETS = ("4", "6", "10", "20", "40")  # evaluations
 GOOD = 0.95  # share of objects seen, from which on a way of drawing is recommended
-BAD = 0.5  # below it, at ``BUDGETS[-2]``, one is advised against
+AT, BAD = "20", 0.5  # evaluations at which a way of drawing that shows fewer than so many is named
 
 
 class Measured:
@@ -59,13 +59,10 @@ class Measured:
         enough = ("dpmpp-2m", "euler", "heun", "unipc-2", "euler-a", "dpmpp-2m-sde")
         told = ", ".join(f"{SAMPLERS[name].label} from {self._fewest(name)}" for name in enough)
         lines.append(f"- Evaluations from which on at least {percent(GOOD)} are seen: {told}.")
-        poor = [name for name, rows in self.samplers.items() if rows["20"]["adherence"] < BAD]
+        poor = [name for name, rows in self.samplers.items() if rows[AT]["adherence"] < BAD]
         if poor:
-            names = ", ".join(SAMPLERS[name].label for name in poor)
-            lines.append(
-                f"- Not with this model below 40 steps: {names}. They carry several old slopes on, and where"
-            )
-            lines.append("  guidance sets in the slope jumps.")
+            told = ", ".join(f"{SAMPLERS[name].label} ({self._told(name, AT)})" for name in poor)
+            lines.append(f"- At {AT} evaluations fewer than {percent(BAD)} are seen with {told}.")
         return lines
 
     def _rank(self, name: str, budget: str) -> tuple[float, float]:

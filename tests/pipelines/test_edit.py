@@ -16,10 +16,11 @@ from models.load import STARTER
 from pipelines import Materials, Recipe, RecipeError, answer, draw, story, to_images
 from pipelines.canvas import _shaped, canvas_of, feathered, frame_of
 from pipelines.composite import composite
-from pipelines.cost import cost
+from pipelines.cost import cost, paths
 from pipelines.edit import AREAS, CONTENTS, Edit
 from pipelines.requests import Decode, EncodeImage, Step
-from schedulers import SAMPLERS
+from schedulers import SAMPLERS, first_noise
+from tests.schedulers.test_variance import variance_error
 
 
 def noise_picture(width: int, height: int, channels: int = 3, seed: int = 0) -> Image.Image:
@@ -302,6 +303,31 @@ def test_only_the_steps_that_strength_says_are_run(tiny: Parts) -> None:
             reply = answer(request, tiny)
             calls += isinstance(request, tuple)
         assert calls == run == sum(recipe.passes()) == cost(recipe, tiny.table).evaluations
+
+
+@pytest.mark.parametrize("sampler", ["euler-maruyama", "reverse-diffusion"])
+def test_a_picture_begins_at_the_level_that_is_first_asked_at(sampler: str, tiny: Parts) -> None:
+    """Whatever the strength: under just that level's noise, with as many levels to go as it runs steps. These
+    two stray too far to be told from a start one level off by their variance, but at very many steps."""
+    picture, most = noise_picture(64, 64), {"euler-maruyama": 0.06, "reverse-diffusion": 0.14}[sampler]
+    materials = Materials(pictures={sha256_of(picture): picture})
+    for run in range(1, 9):
+        recipe = Recipe(sampler=sampler, steps=8, width=64, height=64,
+                        edit=edit_of(picture, strength=run / 8))  # fmt: skip
+        pipeline, reply, latents = story(recipe, tiny, materials), None, None
+        while not isinstance(request := pipeline.send(reply), tuple):
+            reply = answer(request, tiny)
+            latents = reply if isinstance(request, EncodeImage) else latents
+        ask = request[0]
+        assert latents is not None and ask.level == recipe.path(tiny.table)[-run - 1]
+        noise = (ask.x - ask.level.alpha * latents) / ask.level.sigma
+        torch.testing.assert_close(noise, first_noise([0], (4, 8, 8)), rtol=0, atol=1e-3)
+    for run in (15, 60, 105, 150):
+        recipe = Recipe(
+            sampler=sampler, schedule="karras", steps=150, edit=edit_of(picture, strength=run / 150)
+        )
+        [levels] = paths(recipe, tiny.table)
+        assert len(levels) == run + 1 and abs(variance_error(sampler, levels)) < most
 
 
 @pytest.mark.parametrize("box", [(0, 0, 9, 20), (40, 30, 55, 41), (70, 3, 96, 64), (0, 0, 96, 64)])

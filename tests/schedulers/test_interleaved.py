@@ -1,9 +1,11 @@
 """Every sampler at once, each with its own steps, in shared calls: what each draws alone, to 1e-12."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from schedulers import SAMPLERS, Level, SeededNoise, solve
+from schedulers.ask import Ask, Sampling
 from tests.schedulers.exact import PAIR, karras, levels_between
 
 SHAPE = (1, 4, 4)
@@ -40,6 +42,40 @@ def test_mixed_company_changes_nothing() -> None:
         x, noise = start(k)
         alone = solve(name, PAIR.denoise, x, path(k), noise)
         torch.testing.assert_close(made[k], alone, rtol=0, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_pause_changes_nothing(name: str) -> None:
+    """Held while others of its kind run, or begun anew and told again what it was told: the same bits."""
+    k, sampler = 5, SAMPLERS[name]
+    levels, noise = path(k), SeededNoise((7,), SHAPE)
+    draws = torch.Generator().manual_seed(k)
+    x = torch.randn(1, *SHAPE, dtype=torch.float64, generator=draws) * levels[0].sigma
+    whole = solve(name, PAIR.denoise, x, levels, noise)
+
+    def on(sampling: Sampling, ask: Ask, told: list[Tensor], most: int) -> Ask | Tensor:
+        """``sampling`` after ``most`` more answers, or what it made."""
+        for _ in range(most):
+            told.append(PAIR.denoise(ask.x, ask.level))
+            try:
+                ask = sampling.send(told[-1])
+            except StopIteration as done:
+                return done.value
+        return ask
+
+    first, told = sampler(x, levels, noise), list[Tensor]()
+    ask = on(first, next(first), told, 3)
+    assert isinstance(ask, Ask)
+    other = sampler(x + 1, levels, noise)
+    on(other, next(other), [], 5)
+    again = sampler(x, levels, SeededNoise((7,), SHAPE))
+    same = next(again)
+    for answer in told:
+        same = again.send(answer)
+    assert same.level == ask.level and torch.equal(same.x, ask.x)
+    for sampling in (first, again):
+        made = on(sampling, ask, [], 10_000)
+        assert isinstance(made, Tensor) and torch.equal(made, whole)
 
 
 def test_a_row_of_a_batch_is_the_row_alone() -> None:

@@ -1,19 +1,23 @@
 """Each deterministic sampler converges to the exact solution at the order it claims, on every path."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from schedulers import SAMPLERS, Level, solve
-from schedulers.level import Path, on_path
+from schedulers.level import Path, between, finite, move, on_path
+from schedulers.samplers.weights import exponential
 from tests.schedulers.exact import GAUSSIAN, PAIR, Curve, Mixture, karras, levels_between, silence, uniform
 
 DETERMINISTIC = [name for name, s in SAMPLERS.items() if not s.stochastic and s.order is not None]
 # Their first steps are of lower order than the rest (fewer estimates are known), which is what remains at
-# very many steps and what they claim; over these steps they converge faster (docs/decisions/0008-samplers.md).
+# very many steps and what they claim; over these steps they converge faster (decision 0008).
 STARTED_LOW = {"lms": 3.05, "ipndm-v": 3.05, "deis-3": 2.8, "dpmpp-3m": 2.3, "unipc-3": 4.05}
 COUNTS = (32, 64, 128, 256, 512)
 
@@ -88,6 +92,72 @@ def test_the_ode_of_an_sde_sampler_without_noise(name: str, order: int) -> None:
         errors.append((found - PAIR.carry(x, levels[0], levels[-1])).abs().max().item())
     slope = -np.polyfit(np.log((32, 64, 128)), np.log(errors), 1)[0]
     assert slope > order - 0.3, errors
+
+
+def stages_of_three(x: Tensor, levels: list[Level]) -> Tensor:
+    """SEEDS-3 without its noise: an exponential Runge-Kutta rule of three stages."""
+    for a, b in pairwise(levels):
+        d = x0 = PAIR.denoise(x, a)
+        if finite(a, b):
+            m, n = between(a, b, 1 / 3), between(a, b, 2 / 3)
+            x0_m = PAIR.denoise(move(x, x0, a, m), m)
+            v, w = exponential((a, m), a, n)
+            x0_n = PAIR.denoise(move(x, v * x0 + w * x0_m, a, n), n)
+            v, w = exponential((a, n), a, b)
+            d = v * x0 + w * x0_n
+        x = move(x, d, a, b)
+    return x
+
+
+def adams_corrected(x: Tensor, levels: list[Level]) -> Tensor:
+    """SA-Solver without its noise: Adams-Bashforth of three estimates, corrected by Adams-Moulton of four."""
+    past: list[tuple[Level, Tensor]] = []
+    before = x
+
+    def along(known: list[tuple[Level, Tensor]], a: Level, b: Level) -> Tensor:
+        weights = exponential([level for level, _ in known], a, b)
+        return sum(
+            (w * x0 for w, (_, x0) in zip(weights[1:], known[1:], strict=True)), weights[0] * known[0][1]
+        )
+
+    for a, b in pairwise(levels):
+        x0 = PAIR.denoise(x, a)
+        if past:
+            x = move(before, along([past[0], (a, x0), *past[1:]], past[0][0], a), past[0][0], a)
+        past = [(a, x0), *past][:3]
+        before = x
+        x = move(x, along(past, a, b) if finite(a, b) else x0, a, b)
+    return x
+
+
+@pytest.mark.parametrize(("name", "plain"), [("seeds-3", stages_of_three), ("sa-solver", adams_corrected)])
+def test_eta_zero_is_the_rule_written_out_bit_for_bit(
+    name: str, plain: Callable[[Tensor, list[Level]], Tensor]
+) -> None:
+    for path in ("vp", "ve", "flow"):
+        levels = [*levels_between(karras, 10.0, 0.1, 10, path), Level(1.0, 0.0)]
+        x = torch.linspace(-1, 1, 8, dtype=torch.float64).reshape(2, 1, 2, 2)
+        still = solve(SAMPLERS[name].with_eta(0.0), PAIR.denoise, x, levels, silence)
+        assert torch.equal(still, plain(x, levels))
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_few_steps_to_an_end_that_keeps_noise(name: str, steps: int) -> None:
+    """They end there and ask nowhere below; the ODE's are near the exact solution."""
+    levels = levels_between(uniform, 1.0, 0.8, steps)
+    x = torch.linspace(-2, 2, 8, dtype=torch.float64).reshape(2, 1, 2, 2)
+    asked: list[Level] = []
+
+    def network(x: Tensor, level: Level) -> Tensor:
+        asked.append(level)
+        return PAIR.denoise(x, level)
+
+    found = solve(name, network, x, levels, lambda step, slot=0: torch.zeros_like(x))
+    assert found.isfinite().all() and min(level.ve_sigma for level in asked) > 0.8 - 1e-9
+    if not SAMPLERS[name].stochastic:
+        exact = PAIR.carry(x, levels[0], levels[-1])
+        torch.testing.assert_close(found, exact, rtol=0, atol=0.04 / steps)
 
 
 @pytest.mark.parametrize(

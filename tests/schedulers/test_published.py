@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from schedulers import Level, solve
+from schedulers import SAMPLERS, Level, solve
 from schedulers.level import Path, on_path
 from tests.schedulers.exact import PAIR, karras, levels_between, uniform
 
@@ -80,6 +80,43 @@ def test_restart_is_its_algorithm() -> None:
     assert ours.asked == theirs.asked  # each level as often, in the same order
     assert len(ours.asked) == 2 * (len(path) - 2) + 1 + 2 * 2 * (low - high)
     assert len(set(drawn)) == len(drawn) == 2
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.25, 0.75, 1.0])
+def test_each_stage_of_seeds_3_is_the_sde_solved_through_its_estimates(eta: float) -> None:
+    """arXiv:2305.14267, algorithm 3, its noise scaled: y = x / alpha goes by dy = (1 + eta) (x0 - y) d lambda
+    in the mean, x0 constant to 1/3 of the step, then straight in lambda through the first estimate and the
+    newest; its noise is that of an Ornstein-Uhlenbeck process, e^{-(1 + eta) h} of which stays over h."""
+    from scipy.integrate import quad
+
+    a, b = on_path("vp", 2.0), on_path("vp", 0.7)
+    h, rate = b.log_snr - a.log_snr, 1 + eta
+    places, estimates = (0.0, h / 3, 2 * h / 3, h), [0.3, -0.8, 1.7]
+    y, seen = 1.1, list[float]()
+
+    def network(x: Tensor, level: Level) -> Tensor:
+        seen.append(x.item() / level.alpha)
+        return torch.full_like(x, estimates[len(seen) - 1])
+
+    def expected(end: float, slope: float) -> float:
+        gained = quad(lambda u: rate * math.exp(rate * (u - end)) * (estimates[0] + slope * u), 0, end)[0]
+        noise, sigma = 0.0, 2.0  # VE sigma falls as e^{-lambda}
+        for k, at in enumerate(places[1:]):
+            if at <= end:
+                wide = sigma * math.exp(-at) * math.sqrt(1 - math.exp(-2 * eta * h / 3))
+                noise += wide * math.exp(-rate * (end - at)) * DRAWS[0, k, 0, 0, 0, 0].item()
+        return math.exp(-rate * end) * y + gained + noise
+
+    x = torch.full((1, 1, 1, 1), y * a.alpha, dtype=torch.float64)
+    made = solve(SAMPLERS["seeds-3"].with_eta(eta), network, x, [a, b],
+                 lambda step, slot=0: DRAWS[step, slot, :1, :, :1, :1])  # fmt: skip
+    ends = [*seen[1:], made.item() / b.alpha]
+    slopes = (
+        0.0,
+        *((later - estimates[0]) / at for later, at in zip(estimates[1:], places[1:], strict=False)),
+    )
+    for found, end, slope in zip(ends, places[1:], slopes, strict=True):
+        assert found == pytest.approx(expected(end, slope), abs=1e-9)
 
 
 def test_er_sde_is_its_formula() -> None:
