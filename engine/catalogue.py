@@ -32,7 +32,7 @@ OWN = (
     "embeddings",
     "upscalers",
 )  # in its folder
-FORMAT = 3  # of the file of what was found
+FORMAT = 4  # of the file of what was found
 
 
 class FolderError(ValueError):

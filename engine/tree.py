@@ -12,7 +12,7 @@ from pathlib import Path
 from adapters.folder import OF_FOLDER, OF_TRANSFORMERS
 from models import ModelError
 from models.header import read_header
-from models.kind import Described, Kind, describe, describe_folder
+from models.kind import Described, Kind, describe, describe_folder, thumbnail
 from models.load import TO_CONVERT
 from models.networks import PICKLES
 
@@ -55,6 +55,15 @@ class Found:
         stem = self.path.name if self.path.is_dir() else self.path.stem
         names = (self.path.with_name(stem + ending) for ending in PICTURES)
         return next((file for file in names if file.is_file()), None)
+
+    def embedded(self) -> bytes | None:
+        """The file of the picture that its metadata holds, not decoded; None where there is none."""
+        if self.described is None or not self.described.pictured:
+            return None
+        try:
+            return thumbnail(read_header(self.path).metadata)
+        except ModelError:  # it is gone, or another file since
+            return None
 
 
 def model_files(root: Path) -> Iterator[Path]:

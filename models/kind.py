@@ -6,8 +6,10 @@ anyway; metadata (modelspec, and the ``ss_`` of kohya's trainers) tells the rest
 
 import json
 import re
+from base64 import b64decode
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +36,9 @@ SAID = ("modelspec.architecture", "ss_base_model_version")
 SAYS = {"xl": "sdxl", "sd_v2": "sd2", "diffusion-v2": "sd2", "sd_v1": "sd1", "diffusion-v1": "sd1"}
 FIRST_OF_VISION = "vision_model.embeddings.patch_embedding.weight"
 MOST_TRIGGERS = 8
+THUMBNAIL = "modelspec.thumbnail"
+OF_PICTURE = re.compile(r"data:image/(?:png|jpe?g|webp);base64", re.IGNORECASE)
+LARGEST_THUMBNAIL = 1 << 20  # bytes; ModelSpec asks for a JPEG of 256 x 256
 LONGEST = 80  # characters of one trigger or title
 
 
@@ -47,10 +52,29 @@ class Described:
     triggers: tuple[str, ...] = ()  # words that bring out what it was trained on
     inpainting: bool = False
     tells_prediction: bool = True  # False where whether it predicts noise or velocity must be guessed
+    pictured: bool = False  # whether its metadata holds a picture, which ``thumbnail`` gives
 
 
 def describe(header: Header) -> Described:
     """What the file of ``header`` is. Raises ``ModelError`` where the studio has no use for it."""
+    return replace(_described(header), pictured=THUMBNAIL in header.metadata)
+
+
+def thumbnail(metadata: Mapping[str, str]) -> bytes | None:
+    """The file of a picture that ``modelspec.thumbnail`` holds, of at most ``LARGEST_THUMBNAIL`` bytes; None
+    where there is none. Anybody may have written it: it is no picture before it was decoded.
+    """
+    said = metadata.get(THUMBNAIL, "")
+    kind, comma, data = said[: 2 * LARGEST_THUMBNAIL].partition(",")
+    if not comma or not OF_PICTURE.fullmatch(kind) or len(data) > LARGEST_THUMBNAIL * 4 // 3:
+        return None
+    try:
+        return b64decode(data, validate=True)
+    except ValueError:
+        return None
+
+
+def _described(header: Header) -> Described:
     title = header.metadata.get("modelspec.title", "").strip()[:LONGEST]
     if header.has(UNET):
         told = recognise(header)

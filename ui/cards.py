@@ -7,8 +7,12 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 
+from PIL import Image
+
 from engine import Download, Model
+from engine.tree import Found
 from gallery import PictureError, open_picture
+from gallery.pictures import open_bytes
 
 SIDE = 320  # pixels of a thumbnail's longer side
 KINDS = {
@@ -37,7 +41,7 @@ def cards(models: Sequence[Model], picked: str = "") -> str:
 def _card(model: Model, picked: bool) -> str:
     about = model.about
     said = " · ".join(filter(None, (KINDS[model.kind or ""], about and about.family, size(model.found.size))))
-    picture = thumbnail(model.found.thumbnail(), 96)
+    picture = thumbnail(model.found, 96)
     image = f'<img src="{picture}" alt="">' if picture else f"<i>{escape(model.name[:1].upper())}</i>"
     looks = "card" if model.kind else "card unusable"
     return (
@@ -52,7 +56,7 @@ def details(model: Model, sha256: str, notes: Sequence[str] = ()) -> str:
     """All that a model's file says of itself. ``sha256`` is its hash, or why there is none; ``notes`` is what
     loading it showed."""
     about, found = model.about, model.found
-    picture = thumbnail(found.thumbnail(), SIDE)
+    picture = thumbnail(found, SIDE)
     rows = [("Kind", KINDS[model.kind or ""])]
     if about:
         rows += [("Title", about.title), ("Family", about.family or "not said by the file")]
@@ -111,17 +115,31 @@ def size(count: int) -> str:
     return f"{count} bytes"
 
 
-def thumbnail(file: Path | None, side: int) -> str:
-    """A small JPEG of the picture, as the page can hold it; empty where there is none that can be opened."""
+def thumbnail(found: Found, side: int) -> str:
+    """A small JPEG of the picture beside a model, else of the one within its file, as the page can hold it;
+    empty where there is none that can be opened."""
+    file = found.thumbnail()
     try:
-        return _encoded(file, file.stat().st_mtime_ns, side) if file is not None else ""
+        if file is not None:
+            return _beside(file, file.stat().st_mtime_ns, side)
+        return _within(found, side)
     except (OSError, PictureError):
         return ""
 
 
 @lru_cache(maxsize=1000)
-def _encoded(file: Path, changed: int, side: int) -> str:
-    image = open_picture(file).convert("RGB")
+def _beside(file: Path, changed: int, side: int) -> str:
+    return _encoded(open_picture(file), side)
+
+
+@lru_cache(maxsize=1000)
+def _within(found: Found, side: int) -> str:
+    data = found.embedded()
+    return _encoded(open_bytes(data), side) if data else ""
+
+
+def _encoded(picture: Image.Image, side: int) -> str:
+    image = picture.convert("RGB")
     image.thumbnail((side, side))
     buffer = BytesIO()
     image.save(buffer, format="JPEG", quality=80)

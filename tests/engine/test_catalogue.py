@@ -3,17 +3,24 @@
 import json
 import os
 import shutil
+from base64 import b64decode, b64encode
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
 
 from adapters import ControlNetFolder, ImageEncoderFolder
 from engine import Catalogue, FolderError
+from engine.tree import Found, look_at
 from models import ModelError, Parts
 from models.ip_adapter import Sight
 from tests.ldm import write_header, write_ldm
 from tests.models.test_kind import KOHYA, PLUS, unet
 from tests.tiny import SEEN, write_controlnet, write_image_encoder
+from ui import cards
 
 
 @pytest.fixture
@@ -202,6 +209,47 @@ def test_the_sidecar_picture_is_found(tmp_path: Path, tree: Path) -> None:
         model = catalogue.get(kind, name)
         thumbnail = model and model.found.thumbnail()
         assert thumbnail and thumbnail.name == picture
+
+
+def picture(size: tuple[int, int] = (64, 48), form: str = "JPEG") -> str:
+    buffer = BytesIO()
+    Image.new("RGB", size, "red").save(buffer, form)
+    return b64encode(buffer.getvalue()).decode()
+
+
+def pictured(folder: Path, name: str, said: str) -> Found:
+    """A LoRA whose metadata holds a picture."""
+    name = f"{name}.safetensors"
+    save_file({"lora_unet_x.lora_up.weight": torch.zeros(1, 1)}, folder / name, {"modelspec.thumbnail": said})
+    found = look_at(folder / name)
+    assert found is not None and found.kind == "lora"
+    return found
+
+
+def shown(uri: str) -> Image.Image:
+    return Image.open(BytesIO(b64decode(uri.removeprefix("data:image/jpeg;base64,")))).convert("RGB")
+
+
+def test_the_picture_within_a_file_is_shown_where_none_is_beside_it(tmp_path: Path) -> None:
+    found = pictured(tmp_path, "ink", "data:image/jpeg;base64," + picture((640, 480)))
+    image = shown(cards.thumbnail(found, 96))
+    red = image.getpixel((9, 9))
+    assert image.size == (96, 72) and isinstance(red, tuple) and red[0] > 200 and red[2] < 60
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "ink.png")
+    blue = shown(cards.thumbnail(found, 96)).getpixel((4, 4))
+    assert isinstance(blue, tuple) and blue[2] > 200 and blue[0] < 60
+
+
+@pytest.mark.parametrize("said", [
+    "", "data:,", "data:image/jpeg;base64,", "data:image/jpeg;base64,no!", "data:image/jpeg;base64,AAAA",
+    "data:image/svg+xml;base64," + b64encode(b"<svg onload='alert(1)'/>").decode(),
+    "data:text/html;base64," + picture(), "http://example.org/x.jpg", picture(),
+    "data:image/png;base64," + picture((8, 8), "GIF"),
+    "data:image/png;base64," + picture((4097, 4096), "PNG"),  # few bytes, too many pixels
+    "data:image/png;base64," + b64encode(bytes((1 << 20) + 3)).decode(), '"><script>alert(1)</script>',
+], ids=range(13))  # fmt: skip
+def test_what_is_no_small_picture_is_not_shown(tmp_path: Path, said: str) -> None:
+    assert cards.thumbnail(pictured(tmp_path, "ink", said), 96) == ""
 
 
 def test_a_file_of_strange_shapes_is_refused_in_a_sentence(

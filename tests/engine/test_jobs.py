@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 from torch import Tensor
 
 from adapters import LoraFolder
@@ -367,6 +369,40 @@ def test_whatever_a_picture_raises_at_its_start_fails_its_job_alone(
             bad.result(30)
         assert good.result(30) and after.result(30)
     assert f"Job {bad.id} failed: ZeroDivisionError" in caplog.text and "__contains__" in caplog.text
+
+
+@pytest.mark.parametrize(("down", "up"), [
+    (torch.zeros(0, 16), torch.zeros(64, 0)), (torch.tensor(1.0), torch.zeros(64, 1)),
+    (torch.zeros(1, 20_000), torch.zeros(20_000, 1)), (torch.full((1, 16), torch.nan), torch.ones(64, 1)),
+], ids=["rank 0", "scalar", "huge", "nan"])  # fmt: skip
+def test_the_job_of_a_bad_lora_fails_and_anothers_finishes(
+    tiny: Parts,
+    network: Network,
+    a_recipe: Callable[..., Recipe],
+    tmp_path: Path,
+    down: Tensor,
+    up: Tensor,
+):
+    module = "lora_unet_time_embedding_linear_1"
+    made = {f"{module}.lora_down.weight": down, f"{module}.lora_up.weight": up}
+    save_file(made, tmp_path / "bad.safetensors")
+    network.before = lambda rows, context: time.sleep(0.05)
+    both = threading.Event()
+
+    def load(name: str) -> Parts:  # until then nothing is known of what the model can draw
+        assert both.wait(30)
+        return tiny
+
+    engine = Engine(load, loras=LoraFolder(tmp_path))
+    good = engine.submit(a_recipe(steps=10), user="a")
+    bad = engine.submit(a_recipe(prompt="cat <lora:bad:1:partial>"), user="b")
+    both.set()
+    with engine:
+        with pytest.raises(JobFailed, match="Prompt: LoRA 'bad': its change of unet.time_embedding.linear_1"):
+            bad.result(30)
+        assert not good.ended and good.result(30)
+        with pytest.raises(RecipeError, match="LoRA 'bad'"):  # now at once, as the model is loaded
+            engine.submit(a_recipe(prompt="cat <lora:bad:1:partial>"), user="b")
 
 
 def test_prompts_are_never_logged(

@@ -19,6 +19,9 @@ from tests.pipelines.test_draw import SMALL, tell
         ("a cat: the movie :0.5", [("a cat: the movie :0.5", 1.0)]),
         ("a cat AND a dog :0.7", [("a cat", 1.0), ("a dog", 0.7)]),
         ("a cat :1.5 AND\na dog AND rain :-0.25", [("a cat", 1.5), ("a dog", 1.0), ("rain", -0.25)]),
+        ("a :.5 AND b :+0.5 AND c :1. AND d:-.125", [("a", 0.5), ("b", 0.5), ("c", 1.0), ("d", -0.125)]),
+        ("a :0.3333333333333 AND b : 2 \nAND c:0001.50", [("a", 0.3333333333333), ("b", 2.0), ("c", 1.5)]),
+        ("a :1:0.5 AND b :. AND c :1e1", [("a :1", 0.5), ("b :.", 1.0), ("c :1e1", 1.0)]),
         ("SAND AND STONES", [("SAND", 1.0), ("STONES", 1.0)]),
         ("bread and butter", [("bread and butter", 1.0)]),
         ("", [("", 1.0)]),
@@ -33,6 +36,11 @@ def test_what_is_joined(prompt: str, expected: list[tuple[str, float]]) -> None:
     [
         ("a cat AND ", "Prompt: got no words in part 2"),
         ("a AND " * 9 + "b", "Prompt: got 10 parts joined by AND; allowed: at most 8."),
+        (
+            "a :1 AND b :100.5",
+            "Prompt: got a weight of 100.5 in part 2 of those joined by AND; allowed: from -100",
+        ),
+        ("a :1 AND b :" + "9" * 400, "Prompt: got a weight of inf in part 2"),
         ("a cat :1 AND a dog :-1", "Prompt: got weights that add up to nothing; allowed: a sum above 0."),
     ],
 )
