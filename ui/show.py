@@ -88,7 +88,8 @@ def cost(recipe: Recipe, near: float = 0.0, fewest: int | None = None) -> str:
     asked = recipe.evaluations()
     times = {None: "As many evaluations as it needs", 1: "1 evaluation"}.get(asked, f"{asked} evaluations")
     passes = {1: "one pass"}.get(recipe.branches(), f"{recipe.branches()} passes")
-    told = f"{times} for a picture, each {passes} of the model."
+    of = "the model" if recipe.tiles is None else "the model for each tile"
+    told = f"{times} for a picture, each {passes} of {of}."
     if fewest is not None:
         told += f" On this model's own schedule {label('sampler', recipe.sampler)} is within {near:g} of"
         told += f" converged from {fewest} steps on."
