@@ -40,6 +40,7 @@ class FieldSpec:
     default: str | int | float | None
     optional: bool = False  # None (empty) is allowed
     minimum: float | None = None
+    above: bool = False  # the minimum itself is not allowed
     maximum: float | None = None
     step: float | None = None
     multiple_of: int | None = None
@@ -61,7 +62,8 @@ class FieldSpec:
         kind = "a whole number" if self.type is int else "a number"
         several = f" that is a multiple of {self.multiple_of}" if self.multiple_of else ""
         empty = ", or empty" if self.optional else ""
-        return f"{kind} from {self.minimum:g} to {self.maximum:.10g}{several}{empty}"
+        least = f"above {self.minimum:g}, up to" if self.above else f"from {self.minimum:g} to"
+        return f"{kind} {least} {self.maximum:.10g}{several}{empty}"
 
 
 def spec_of(of: type[BaseModel], name: str, choices: Mapping[str, Choice]) -> FieldSpec:
@@ -77,6 +79,7 @@ def spec_of(of: type[BaseModel], name: str, choices: Mapping[str, Choice]) -> Fi
         default=schema.get("default"),
         optional=optional,
         minimum=bounds.get("minimum", bounds.get("exclusiveMinimum")),
+        above="exclusiveMinimum" in bounds,
         maximum=bounds.get("maximum"),
         step=schema.get("step"),
         multiple_of=bounds.get("multipleOf"),

@@ -20,6 +20,7 @@ from ui.additions import Additions
 from ui.counter import Counter
 from ui.form import RANDOM, Form
 from ui.influences import CONTROLS, REFERENCES, Influences
+from ui.switched import Switched
 from ui.watch import QUIET, Watch
 
 EXAMPLES = (
@@ -50,7 +51,7 @@ COSTLY = (
     "perturbation",
 )  # they decide how often the model is asked, and how often is enough
 
-NO_PLACE = ("regions", "variation", "hires", "tiles", "upscale")  # parts of a recipe
+NO_PLACE = ("regions", "upscale")  # parts of a recipe
 
 Updates = dict[Block, Any]
 
@@ -120,9 +121,10 @@ class Create:
             Influences(CONTROLS, self._engine.controlnets, self._gallery),
             Influences(REFERENCES, self._engine.ip_adapters, self._gallery),
         )
+        self._switched = Switched()
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             advanced.place(form)
-            start = [form[name].value for name in COSTLY]  # pyright: ignore[reportAttributeAccessIssue]
+            start = [one.value for one in self._costly]  # pyright: ignore[reportAttributeAccessIssue]
             self._cost = gr.HTML(self._tell_cost(*start), elem_id="cost")
         self._file = gr.File(label="Restore settings from a picture", elem_id="restore", height=96)
 
@@ -163,12 +165,13 @@ class Create:
         others = [
             form[name] for name in form.names if name != "model"
         ]  # which is kept once its defaults show
+        others += self._switched.components
         typed = [component.input for component in others]  # pyright: ignore[reportAttributeAccessIssue]
         gr.on(typed, None, self._settings_now, [kept], js=self._keep_js(), **QUIET)
-        costly = [form[name] for name in COSTLY]
         gr.on(
-            [component.change for component in costly],  # pyright: ignore[reportAttributeAccessIssue]
-            self._tell_cost, costly, [self._cost], trigger_mode="always_last", preprocess=False, **QUIET,
+            [one.change for one in self._costly],  # pyright: ignore[reportAttributeAccessIssue]
+            self._tell_cost, self._costly, [self._cost], trigger_mode="always_last", preprocess=False,
+            **QUIET,
         )  # fmt: skip
         for counter in self._counters:
             counter.listen(form)
@@ -178,15 +181,21 @@ class Create:
                 ? '<p class="hint">At guidance 1 the negative prompt has no effect.</p>' : ''""", **QUIET,
         )  # fmt: skip
 
+    @property
+    def _costly(self) -> list[Component]:
+        return [*(self.form[name] for name in COSTLY), *self._switched.components]
+
     def _tell_cost(self, *values: Any) -> str:
+        many = len(COSTLY)
         try:
-            typed = {name: self.form.typed(name, v) for name, v in zip(COSTLY, values, strict=True)}
-            recipe = Recipe.read(typed)
+            fields = zip(COSTLY, values[:many], strict=True)
+            recipe = Recipe.read({name: self.form.typed(name, value) for name, value in fields})
+            recipe = self._switched.put_into(recipe, values[many:])
             asked = cost(recipe, self._catalogue.table(recipe.model))
         except RecipeError:
             return ""  # said when it is drawn
         near, fewest = self._catalogue.converged(recipe.model)
-        return show.cost(asked, recipe.sampler, near, fewest.get(recipe.sampler))
+        return show.cost(asked, recipe.sampler, near, fewest.get(recipe.sampler), recipe.tiles is not None)
 
     def keep_after(self, change: Dependency) -> None:
         """Once the page has changed the form, keep the settings as if they had been typed."""
@@ -194,21 +203,30 @@ class Create:
 
     @property
     def _settings_now(self) -> list[Component]:
-        return [self.kept, *(panel.value for panel in self._influences), *self.form.components]
+        return [self.kept, *(panel.value for panel in self._influences), *self._boxes]
+
+    @property
+    def _boxes(self) -> list[Component]:
+        return [*self.form.components, *self._switched.components]
+
+    @property
+    def _names(self) -> list[str]:
+        return [*self.form.names, *self._switched.names]
 
     def _keep_js(self) -> str:
         """Put the settings, as they are in the page now, into the browser's memory."""
         return f"""(kept, controls, references, ...values) => ({{...kept, controls, references, settings:
-            Object.fromEntries({self.form.names!r}.map((name, k) => [name, values[k]]))}})"""
+            Object.fromEntries({self._names!r}.map((name, k) => [name, values[k]]))}})"""
 
     # What the listeners do
 
     def open(self, kept: dict[str, Any]) -> Updates:
         """A page opened or reloaded: show its settings, and the job it was watching if there is one."""
         memory = {"visitor": secrets.token_hex(8), **(kept if isinstance(kept, dict) else {})}
-        settings = memory.get("settings")
-        shown = self.form.kept(settings if isinstance(settings, dict) else {})
-        updates = {**self.form.offered(), **self.form.updates(shown)}
+        found = memory.get("settings")
+        settings = found if isinstance(found, dict) else {}
+        updates = {**self.form.offered(), **self.form.updates(self.form.kept(settings))}
+        updates |= self._switched.restored(settings)
         for panel in self._influences:
             updates |= panel.restored(memory.get(panel.kind.field))
         return {**updates, **self.watch.open(memory, str(memory["visitor"]))}
@@ -220,7 +238,7 @@ class Create:
             job = self._engine.submit(recipe, user=user)
         except (RecipeError, QueueFull) as error:
             return {self.watch.notice: show.notice(str(error))}
-        settings = dict(zip(self.form.names, values, strict=True))
+        settings = dict(zip(self._names, values, strict=True))
         return self.watch.start(job, {**kept, "settings": settings, **lists})
 
     @property
@@ -231,7 +249,8 @@ class Create:
     def read(self, kept: dict[str, Any], controls: str, references: str, *values: Any) -> tuple[Recipe, str]:
         """The recipe that the page shows, and whose it is. Raises ``RecipeError``."""
         lists = {"controls": controls, "references": references}
-        recipe = self.form.read(values)
+        many = len(self.form.names)
+        recipe = self._switched.put_into(self.form.read(values[:many]), values[many:])
         for panel in self._influences:
             recipe = panel.put_into(recipe, lists[panel.kind.field])
         return recipe, str(kept.get("visitor", "local"))
@@ -271,7 +290,7 @@ class Create:
             if getattr(recipe, part):
                 title = Recipe.model_fields[part].title
                 notes = (*notes, f"Not restored: {title}, which Create has no place for.")
-        updates = self.form.updates(self.form.filled(recipe))
+        updates = {**self.form.updates(self.form.filled(recipe)), **self._switched.of(recipe)}
         for panel in self._influences:
             updates |= panel.of(recipe)
         return {**updates, self.watch.notice: show.restored(notes, studio)}
@@ -284,4 +303,4 @@ class Create:
     def remembered(self) -> list[Component]:
         """What shows the settings."""
         lists = [one for panel in self._influences for one in panel.outputs]
-        return [*lists, *self.form.components]
+        return [*lists, *self._boxes]

@@ -1,4 +1,4 @@
-"""The boxes of a part of the recipe (its edit), made from its declarations and read back into values.
+"""The boxes of a part of the recipe (such as its edit), made from its declarations and read back into values.
 
 Knows no layout; a tab asks for each component where it wants it.
 """
@@ -21,6 +21,11 @@ class Part:
         self._part = part
         self._specs = {spec.name: spec for spec in part_fields(part) if spec.name not in without}
         self._made: dict[str, Component] = {}
+
+    @property
+    def fields(self) -> list[str]:
+        """The names that ``make`` takes."""
+        return list(self._specs)
 
     @property
     def names(self) -> list[str]:

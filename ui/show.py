@@ -80,8 +80,8 @@ def empty(line: str) -> str:
     return f'<p class="empty" role="status">{escape(line)}</p>'
 
 
-def cost(asked: Cost, sampler: str, near: float = 0.0, fewest: int | None = None) -> str:
-    """What the settings cost: how often the model is asked for one picture.
+def cost(asked: Cost, sampler: str, near: float = 0.0, fewest: int | None = None, tiled: bool = False) -> str:
+    """What the settings cost: how often the model is asked for one picture, or if ``tiled`` for a tile of it.
 
     ``fewest`` are the steps with which ``sampler`` was measured to be within ``near`` of converged.
     """
@@ -94,7 +94,7 @@ def cost(asked: Cost, sampler: str, near: float = 0.0, fewest: int | None = None
         passes = f"each {most}{'one pass' if asked.each == 1 else f'{asked.each} passes'} of the model"
     else:
         passes = f"{asked.passes} passes of the model in all"
-    told = f"{times} for a picture, {passes}."
+    told = f"{times} for a picture, {passes}{' for each tile' if tiled else ''}."
     if fewest is not None:
         told += f" On this model's own schedule {label('sampler', sampler)} is within {near:g} of"
         told += f" converged from {fewest} steps on."

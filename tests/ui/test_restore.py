@@ -10,6 +10,7 @@ import pytest
 
 from engine import Catalogue, Engine
 from gallery import Gallery
+from pipelines.recipe import Recipe, Region, Upscale
 from tests.gallery.sampled import SAMPLES, texts_of, write
 from ui.create import Create
 
@@ -51,10 +52,23 @@ def test_what_is_understood_is_in_the_form_and_the_rest_is_listed(
     assert "model" not in shown
 
 
-def test_what_create_has_no_place_for_is_said(create: Create, tmp_path: Path) -> None:
+def test_hires_fix_of_another_studio_is_switched_on(create: Create, tmp_path: Path) -> None:
     sample = SAMPLES["swarmui-refine"]
-    _, said = dropped(create, write(tmp_path / "given.png", sample["file"], texts_of(sample)))
-    assert "Not restored: Hires fix, which Create has no place for." in said
+    updates = create._restore(str(write(tmp_path / "given.png", sample["file"], texts_of(sample))))
+    assert "Hires fix" not in updates[create.watch.notice]
+    values = [updates[box]["value"] if box in updates else None for box in create._switched.components]
+    shown = dict(zip(create._switched.names, values, strict=True))
+    assert shown["hires"] is True and shown["variation"] is False
+    assert {
+        f"hires-{key}": value for key, value in sample["recipe"]["hires"].items()
+    }.items() <= shown.items()
+
+
+def test_what_create_has_no_place_for_is_said(create: Create) -> None:
+    recipe = Recipe(regions=(Region(mask="0" * 64, prompt="a cat"),), upscale=Upscale(picture="0" * 64))
+    said = create.reuse(recipe)[create.watch.notice]
+    assert "Not restored: Regions, which Create has no place for." in said
+    assert "Not restored: Upscale, which Create has no place for." in said
 
 
 def test_a_file_that_says_all_is_good_news(create: Create, tmp_path: Path) -> None:
