@@ -1,5 +1,6 @@
 """The starter's adapters: what they learn from, and each kind trained for two steps and loaded again."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from models import load
 from training.adapters.__main__ import CONFIG, Bench
 from training.adapters.card import write_cards
 from training.adapters.evaluation import STYLES, StyleTask, edge_f1, evaluate, shape_f1
+from training.adapters.looks import GREY, LOOKS
 from training.adapters.scenes import MAPS, in_style, with_maps
 from training.adapters.tasks import ControlTask, Learnt
 from training.starter.__main__ import CONFIG as STARTER
@@ -44,9 +46,19 @@ def bench(starter: Path, tmp_path: Path) -> Bench:
 
 def test_the_words_of_styled_scenes_do_not_name_the_style() -> None:
     for example in in_style("sepia", 20, 0):
-        assert "sepia" not in example.text
-        red, green, blue = example.picture.transpose(2, 0, 1).astype(int)
-        assert (red > green).all() and (green > blue).all() and np.ptp(red) > 20
+        assert "sepia" not in example.text and np.ptp(example.picture) > 20
+
+
+@pytest.mark.parametrize(("style", "order"), [("sepia", "rgb"), ("cyanotype", "bgr"), ("noir", "")])
+def test_a_look_tints_grey_and_leaves_colours_of_one_light_apart(style: str, order: str) -> None:
+    rng = np.random.default_rng(0)
+    grey = LOOKS[style](np.full((2, 2, 3), 128, np.uint8), rng)[0, 0].astype(int)
+    seen = [grey["rgb".index(channel)] for channel in order]
+    assert all(a > b + 5 for a, b in pairwise(seen)) and (order or np.ptp(grey) < 5)
+    orange, teal = (np.full((2, 2, 3), colour, np.uint8) for colour in ((204, 102, 51), (51, 157, 153)))
+    assert abs(float((orange[0, 0] - teal[0, 0].astype(float)) @ GREY)) < 10  # as light as each other
+    apart = LOOKS[style](orange, rng)[0, 0].astype(int) - LOOKS[style](teal, rng)[0, 0]
+    assert abs(apart).max() > 40
 
 
 def test_maps_are_of_their_pictures() -> None:

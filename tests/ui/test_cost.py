@@ -27,6 +27,11 @@ def create(tmp_path_factory: pytest.TempPathFactory) -> Create:
         return Create(Engine(gallery=gallery), gallery, catalogue, gr.BrowserState({}))
 
 
+def switched(create: Create) -> list[Any]:
+    """What the boxes of hires fix, variations and tiles show at first: none is wanted."""
+    return [box.value for box in create._costly][len(COSTLY) :]  # pyright: ignore
+
+
 @pytest.mark.parametrize("other", [
     {"prompt": "a AND b"}, {"sampler": "euler"}, {"schedule": "karras"}, {"sigmas": "5, 1, 0.05"},
     {"steps": 7}, {"guidance": 1.0}, {"guidance_rule": "cfg"}, {"guidance_low": None},
@@ -37,7 +42,7 @@ def test_a_setting_that_changes_the_cost_changes_what_is_said(other: dict[str, A
 
     def told(values: dict[str, Any]) -> str:
         shown = {name: create.form[name].value for name in COSTLY} | create.form.filled(Recipe(**values))  # pyright: ignore
-        return create._tell_cost(*(shown[name] for name in COSTLY))
+        return create._tell_cost(*(shown[name] for name in COSTLY), *switched(create))
 
     said = told(ONE | other)
     assert said != told(ONE) and "About" not in said
@@ -47,5 +52,5 @@ def test_a_setting_that_changes_the_cost_changes_what_is_said(other: dict[str, A
 
 def test_what_cannot_be_drawn_has_no_cost(create: Create) -> None:
     values = {name: create.form[name].value for name in COSTLY}  # pyright: ignore
-    assert create._tell_cost(*(values | {"guidance_high": "much"}).values()) == ""
-    assert create._tell_cost(*(values | {"sigmas": "1000000"}).values()) == ""
+    assert create._tell_cost(*(values | {"guidance_high": "much"}).values(), *switched(create)) == ""
+    assert create._tell_cost(*(values | {"sigmas": "1000000"}).values(), *switched(create)) == ""

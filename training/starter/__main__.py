@@ -160,10 +160,12 @@ def train_weak(config: Config = CONFIG, model: Path = STARTER, changes: Changes 
 
 @app.command("table")
 def fit_table(model: Path = STARTER, steps: int = 10, prompts: int = 16) -> None:
-    """Search the noise levels that suit the starter best; kept in its atelier.json as the fitted schedule."""
+    """Search the noise levels that suit the starter best; kept in its atelier.json as the fitted schedule,
+    which is its default then."""
     file = model / "atelier.json"
     extra = json.loads(file.read_text("utf-8"))
     extra["sigmas"] = fit(load(str(model)), steps, prompts)
+    extra["defaults"]["schedule"] = "fitted"
     file.write_text(json.dumps(extra, indent=2) + "\n", encoding="utf-8")
     typer.echo(", ".join(f"{sigma:g}" for sigma in extra["sigmas"]))
 

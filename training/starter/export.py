@@ -17,7 +17,7 @@ from training.starter.codes import CHANNELS, PIXELS, Codes, codes
 from training.starter.unet import SCHEDULER, UnetTask
 
 DEFAULTS = {
-    "sampler": "dpmpp-2m", "schedule": "fitted", "steps": 20, "guidance": 4.0, "guidance_high": 5.0,
+    "sampler": "dpmpp-2m", "schedule": "trailing", "steps": 20, "guidance": 4.0, "guidance_high": 5.0,
     "width": SIDE, "height": SIDE,
 }  # fmt: skip
 
