@@ -19,9 +19,9 @@ def parts(prompt: str) -> tuple[Part, ...]:
     """``a cat AND a dog :0.7`` -> a cat with weight 1, a dog with weight 0.7 (AUTOMATIC1111's notation).
 
     A weight counts only beside an AND: the colon of a single prompt is a colon. Raises ``ValueError`` for
-    more than ``MOST_PARTS`` parts, an empty one, a weight over ``LARGEST`` or weights that add up to nothing.
-    One may be below 0, which leads away from its prompt; but where no text without a prompt is asked for, the
-    answer is their mean.
+    more than ``MOST_PARTS`` parts, an empty part, a weight over ``LARGEST`` or weights that add up to
+    nothing. One may be below 0, which leads away from its prompt; but where no text without a prompt is asked
+    for, the answer is their mean.
     """
     texts = cut(prompt)
     if len(texts) == 1:

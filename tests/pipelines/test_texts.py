@@ -148,7 +148,7 @@ def test_what_does_not_vary_is_resolved_to_nothing(tiny: Parts) -> None:
         ({"prompt": "cat <lora:ink:0.8>"},
          "Prompt: got the LoRA 'ink'; allowed: none, as there is no folder of them."),
         ({"negative": "<lora:ink>"}, "Negative prompt: got a LoRA; allowed: LoRAs in the prompt"),
-        ({"prompt": "<lora:ink:x>"}, "Prompt: got <lora:ink:x>; allowed: <lora:name:weight>, a number."),
+        ({"prompt": "<lora:ink:x>"}, "Prompt: got <lora:ink:x>; allowed: <lora:name:weight>, a number"),
         ({"prompt": "a (b:101)"}, "Prompt: got a weight of 101 at character 4; allowed: from -100 to 100."),
         ({"negative": "(b:-101)"}, "Negative prompt: got a weight of -101 at character 2"),
         ({"prompt": "{a AND |b AND }"}, "Prompt: got no words in part 2 of those joined by AND"),

@@ -30,7 +30,7 @@ def fit(parts: Parts, steps: int, prompts: int) -> list[float]:
     """
     denoise = guided(parts, [case.prompt for case in cases()[-prompts:]])
     width, height = (side // parts.scale_factor for side in parts.native_size)
-    seeds, shape = [SEED + k for k in range(prompts)], (parts.latent_channels, height, width)
+    seeds, shape = tuple(SEED + k for k in range(prompts)), (parts.latent_channels, height, width)
     noise, sampler = first_noise(seeds, shape).to(parts.device), SAMPLERS[good_settings(parts)["sampler"]]
 
     def drawn(name: str, levels: list[Level]) -> Tensor:
