@@ -89,26 +89,28 @@ def main(
     out: Annotated[Path, typer.Option(help="JSON to write.")] = OUT,
     config: Annotated[Path, typer.Option(help="The starter's recipe, for its judge.")] = CONFIG,
     changes: Annotated[list[str], typer.Option("--set", help="Change a setting of the recipe.")] = [],  # noqa: B006
-    schedules_alone: Annotated[
-        bool, typer.Option(help="Measure the schedules alone, and keep what the JSON says of samplers.")
-    ] = False,
+    only: Annotated[
+        list[str],
+        typer.Option(help="Measure these, a sampler or a schedule each, and keep the others."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Measure, and write the figures."""
+    if unknown := set(only) - {*SAMPLERS, *SCHEDULES}:
+        raise typer.BadParameter(f"got {', '.join(unknown)}; allowed: names of samplers and schedules.")
     parts = load(model)
     net = workshop(config, changes).judge().cpu()
     bench = Bench(parts, net, cases()[:prompts])
     table = parts.table
-    samplers: dict[str, dict[str, Any]] = {}
-    if schedules_alone:
-        samplers = json.loads(out.read_text("utf-8"))["samplers"]
+    kept = json.loads(out.read_text("utf-8")) if only else {"samplers": {}, "schedules": {}}
+    samplers: dict[str, dict[str, Any]] = kept["samplers"]
     for name, sampler in track(SAMPLERS.items(), "samplers"):
-        if sampler.alone or schedules_alone:  # alone they choose their own steps
+        if sampler.alone or (only and name not in only):  # alone they choose their own steps
             continue
         rows = {b: within(sampler, lambda n: SCHEDULES["model"](table, n), b) for b in BUDGETS}
         samplers[name] = {str(b): bench.measure(sampler, levels) for b, levels in rows.items() if levels}
-    schedules: dict[str, dict[str, Any]] = {}
+    schedules: dict[str, dict[str, Any]] = kept["schedules"]
     for name, schedule in track(SCHEDULES.items(), "schedules"):
-        if name == "fitted" and not table.fitted:
+        if (name == "fitted" and not table.fitted) or (only and name not in only):
             continue
         schedules[name] = {
             str(n): bench.measure(SAMPLERS["dpmpp-2m"], schedule(table, n)) for n in (6, 10, 20)
