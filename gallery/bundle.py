@@ -28,13 +28,12 @@ from gallery.gallery import Gallery
 from gallery.inputs import sha256_of, upright
 from gallery.lineage import pictures_of
 from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
-from gallery.pictures import MAX_BYTES, PictureError, open_picture
+from gallery.pictures import KEPT_BYTES, PictureError, open_kept
 from pipelines.recipe import Recipe, RecipeError
 
 VERSION = 1
 MANIFEST = "bundle.json"
 MOST_FILES = 1000
-MOST_BYTES = 80_000_000  # of one input; 16.8 megapixels that cannot be compressed are 67
 MOST_TEXT = 1_000_000  # bytes of JSON
 MOST_UNPACKED = 2_000_000_000  # of all together
 
@@ -89,7 +88,7 @@ def _recipe_of(entry: Entry) -> Recipe:
 def _file_of(entry: Entry, recipe: Recipe) -> bytes:
     """The entry's file as it is; one that another studio wrote, with our texts in it."""
     try:
-        image = open_picture(entry.path)
+        image = open_kept(entry.path)
     except PictureError as error:
         raise BundleError(f"Picture {entry.id}: {error}") from None
     stamp = read_stamp(image)
@@ -216,8 +215,7 @@ def _check_info(info: ZipInfo) -> None:
         raise BundleError(f"{info.filename}: a link or a device; only plain files are allowed.")
     if info.flag_bits & 0x1 or info.compress_type not in _METHODS:
         raise BundleError(f"{info.filename}: encrypted, or packed in a way that is not read.")
-    most = MOST_BYTES if info.filename.startswith("inputs/") else MAX_BYTES
-    most = MOST_TEXT if info.filename.endswith(".json") else most
+    most = MOST_TEXT if info.filename.endswith(".json") else KEPT_BYTES
     if info.file_size > most:
         raise BundleError(f"{info.filename}: {info.file_size / 1e6:.0f} MB; at most {most / 1e6:.0f} MB.")
 
@@ -247,7 +245,7 @@ def _check_manifest(data: bytes, infos: Mapping[str, ZipInfo]) -> None:
 
 def _opened(what: str, file: Path) -> Image.Image:
     try:
-        return open_picture(file, MOST_BYTES)
+        return open_kept(file)
     except PictureError as error:
         raise BundleError(f"{what}: {error}") from None
 

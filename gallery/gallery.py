@@ -21,7 +21,7 @@ from gallery.index import Index, IndexDamaged, Row, remove_files, searchable
 from gallery.inputs import Inputs, sha256_of
 from gallery.lineage import Family, family_of, pictures_of
 from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
-from gallery.pictures import PictureError, open_picture
+from gallery.pictures import PictureError, open_kept
 from pipelines.recipe import Recipe, RecipeError
 
 THUMBNAIL = 384  # pixels, the longer side; smaller pictures are not enlarged
@@ -72,7 +72,7 @@ class Gallery:
         One whose id is here already is left as it is. Raises PictureError, MetadataError for a file without
         its id, and OSError.
         """
-        image = open_picture(file)
+        image = open_kept(file)
         stamp = read_stamp(image)
         if stamp is None or not files.is_id(stamp.id):
             raise MetadataError(
@@ -137,7 +137,7 @@ class Gallery:
         """
         path = self._thumbnail_path(entry.id)
         if not path.is_file():
-            image = open_picture(entry.path)
+            image = open_kept(entry.path)
             image.thumbnail((THUMBNAIL, THUMBNAIL))
             buffer = BytesIO()
             image.convert("RGB").save(buffer, format="WEBP", quality=88)
@@ -166,7 +166,7 @@ class Gallery:
         """(the entry of a file that has no row, its pixels' SHA-256); one that cannot be read is damaged."""
         created = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
         try:
-            image = open_picture(path)
+            image = open_kept(path)
         except PictureError as error:
             log.warning("%s cannot be read: %s", path.name, error)
             return Entry(entry_id, path, None, created, 0, 0), ""

@@ -39,7 +39,8 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return plain
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        if "srgb" in ImageCms.getProfileDescription(source).lower():
+        name = ImageCms.getProfileDescription(source).lower()
+        if "srgb" in name and "linear" not in name:
             return plain
         seen = image if image.mode in ("L", "CMYK") else image.convert("RGB")
         made = ImageCms.profileToProfile(seen, source, ImageCms.createProfile("sRGB"), outputMode="RGB")

@@ -11,6 +11,7 @@ from PIL import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 20 * 1000 * 1000
+KEPT_BYTES = 80_000_000  # of what the studio wrote: 16.8 megapixels that cannot be compressed are 67
 MAX_PIXELS = 1 << 24  # 4096 x 4096
 
 
@@ -32,6 +33,11 @@ def open_picture(file: str | Path, most_bytes: int = MAX_BYTES) -> Image.Image:
     if size > most_bytes:
         raise PictureError(f"Picture: {size / 1e6:.0f} MB; at most {most_bytes / 1e6:.0f} MB are allowed.")
     return _decoded(path, FORMATS)
+
+
+def open_kept(file: str | Path) -> Image.Image:
+    """As ``open_picture``, of a file that a gallery wrote: what is drawn is larger than what is uploaded."""
+    return open_picture(file, KEPT_BYTES)
 
 
 def open_bytes(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:

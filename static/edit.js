@@ -11,7 +11,7 @@ window.AtelierEdit = (() => {
     opened: 0,
   };
   const touches = new Map(); // fingers on the view
-  let root, box, gesture, dirty, keeping, chooser;
+  let root, box, gesture, drawing, dirty, keeping, chooser;
   const layer = () => state.layers?.active; // what is painted
   const part = (name) => root.querySelector(`[data-do=${name}]`);
   const say = (text) => { if (root) root.querySelector(".said").textContent = text; };
@@ -164,6 +164,7 @@ window.AtelierEdit = (() => {
       if (event.button === 1 || state.space) gesture = "pan";
       else if (event.button === 0 || event.button === 5) { // 5 is the eraser of a pen
         gesture = "stroke";
+        drawing = event.pointerId;
         layer().begin(...view.onPicture(event), view.size, state.tool === "eraser" || event.button === 5);
       }
     }
@@ -174,6 +175,7 @@ window.AtelierEdit = (() => {
     if (!state.layers) return;
     view.tip = view.onPicture(event);
     if (gesture === "stroke") {
+      if (event.pointerId !== drawing) return; // a palm beside the pen
       const all = event.getCoalescedEvents?.() ?? [];
       for (const one of all.length ? all : [event]) layer().to(...view.onPicture(one));
     } else if (gesture === "pan") {
@@ -195,6 +197,7 @@ window.AtelierEdit = (() => {
 
   function up(event) {
     touches.delete(event.pointerId);
+    if (gesture === "stroke" && event.pointerId !== drawing) return;
     if (gesture === "stroke") {
       layer().end();
       changed();
@@ -213,7 +216,8 @@ window.AtelierEdit = (() => {
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   function key(event) {
-    if (!box?.offsetParent || typing(event.target) || event.isComposing || event.altKey || gesture) return;
+    if (!box?.offsetParent || typing(event.target) || event.isComposing || gesture) return;
+    if (event.altKey && !"[]".includes(event.key)) return; // which some keyboards have on Option
     const here = event.target === box, chord = event.ctrlKey || event.metaKey;
     const pressed = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     let name = !chord && LETTERS[pressed];

@@ -17,7 +17,7 @@ import gradio as gr
 from PIL import Image
 
 from gallery import Entry, Gallery, PictureError
-from gallery.pictures import MAX_BYTES, open_bytes
+from gallery.pictures import MAX_BYTES, open_bytes, open_kept
 from pipelines.recipe import MOST_REGIONS as MOST
 from pipelines.recipe import Edit, RecipeError, Region
 
@@ -59,7 +59,7 @@ class Easel:
 
     def entry(self, entry: Entry, keep_mask: bool = False) -> str:
         """The same, for a picture of the gallery; ``keep_mask`` where the size allows it."""
-        return self.name(self._inputs.add(entry.path), {"keepMask": keep_mask})
+        return self.name(self._inputs.add(open_kept(entry.path)), {"keepMask": keep_mask})
 
     def edit(self, edit: Edit, regions: Sequence[Region]) -> str:
         """The same, for all that an edit was made of. Raises ``RecipeError`` where it is not here."""

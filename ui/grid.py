@@ -13,7 +13,7 @@ from PIL import Image
 
 from engine import Axis, Cell, Engine, Series, axes, axis, cells
 from gallery import Entry, Gallery
-from gallery.pictures import PictureError, open_picture
+from gallery.pictures import PictureError, open_kept
 from gallery.sheet import sheet
 from pipelines.recipe import RecipeError
 from ui import show
@@ -154,7 +154,7 @@ class Grid:
         pictures = {}
         for number, entry in entries.items():
             try:
-                pictures[run.cells[number].place] = open_picture(entry.path)
+                pictures[run.cells[number].place] = open_kept(entry.path)
             except (PictureError, OSError):  # deleted since
                 continue
         if not pictures:

@@ -52,7 +52,7 @@ def test_converged_is_where_more_steps_change_little_any_more() -> None:
         return {str(n): {"steps": n, "distance": d} for n, d in zip((4, 6, 10, 20), distances, strict=True)}
 
     found = converged({
-        "good": rows(0.5, 0.1, 0.05, 0.01), "by luck": rows(0.09, 0.3, 0.08, 0.02),
-        "never": rows(0.5, 0.4, 0.3, 0.2), "noisy": rows(None, None, None, None),
+        "good": rows(0.5, 0.2, 0.05, 0.01), "by luck": rows(0.19, 0.3, 0.18, 0.02),
+        "never": rows(0.5, 0.4, 0.3, 0.21), "noisy": rows(None, None, None, None),
     })  # fmt: skip
     assert found == {"good": 6, "by luck": 10}

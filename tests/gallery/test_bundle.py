@@ -166,7 +166,7 @@ HOSTILE: dict[str, tuple[Callable[[Files], Files], str]] = {
     "missing recipe": (lambda files: {k: v for k, v in files.items() if "recipes/" not in k}, "is not in"),
     "other pixels": (_other_hash, "not those that its name says"),
     "too many": (lambda files: files | {f"inputs/{k:064x}.png": b"" for k in range(1000)}, "at most 1000"),
-    "bomb": (_bomb, "200 MB; at most 20 MB"),
+    "bomb": (_bomb, "200 MB; at most 80 MB"),
     "no picture": (_with("pictures/", b"<svg onload=alert(1)>"), "not a PNG, JPEG or WebP"),
     "recipe of nonsense": (_with("recipes/", b'{"steps": 0}'), "Steps: got 0"),
     "other recipe": (_with("recipes/", b'{"prompt": "another"}'), "not the recipe that the picture holds"),

@@ -6,11 +6,14 @@ import time
 from pathlib import Path
 from threading import Thread
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from gallery import Gallery, PictureError, read_recipe
+from gallery.bundle import export, take_in
 from gallery.files import write_durably
+from gallery.pictures import MAX_BYTES
 from pipelines.recipe import Recipe
 
 
@@ -239,3 +242,21 @@ def test_many_writers_at_once_lose_nothing(home: Path) -> None:
         thread.join()
     seeds = [e.recipe.seed for e in Gallery(home).find(limit=100) if e.recipe]
     assert sorted(seeds) == sorted(100 * k + j for k in range(6) for j in range(10))
+
+
+def test_what_was_drawn_may_be_heavier_than_an_upload(tmp_path: Path) -> None:
+    """It is shown, found again by its file alone, and goes into a bundle."""
+    noise = np.random.default_rng(0).integers(0, 256, (2700, 2700, 3), dtype=np.uint8)  # does not compress
+    gallery = Gallery(tmp_path / "a")
+    entry = gallery.add(Image.fromarray(noise), Recipe(prompt="heavy"))
+    assert entry.path.stat().st_size > MAX_BYTES
+    with Image.open(gallery.thumbnail(entry)) as small:
+        assert max(small.size) < 2700
+    export(gallery, [entry], tmp_path / "bundle.zip")
+    gallery.close()
+    for file in (tmp_path / "a").glob("index.sqlite*"):
+        file.unlink()
+    again = Gallery(tmp_path / "a").get(entry.id)
+    assert again is not None and again.recipe == entry.recipe and again.width == 2700
+    taken = take_in(Gallery(tmp_path / "b"), tmp_path / "bundle.zip")
+    assert [one.recipe for one in taken.entries] == [entry.recipe]

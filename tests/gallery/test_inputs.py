@@ -57,7 +57,7 @@ def test_depth_of_16_bits_keeps_its_shades(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(upright(image))[..., 0].reshape(-1), np.arange(256))
 
 
-def linear_profile() -> bytes:
+def linear_profile(called: bytes = b"linear") -> bytes:
     """sRGB's colours without its gamma: the least that an ICC profile of version 2 may be."""
 
     def number(value: float) -> bytes:
@@ -67,7 +67,7 @@ def linear_profile() -> bytes:
         return b"XYZ \0\0\0\0" + b"".join(map(number, values))
 
     straight = b"curv" + bytes(4) + struct.pack(">IH", 1, 256) + bytes(2)
-    name = b"desc" + bytes(4) + struct.pack(">I", 7) + b"linear\0" + bytes(79)
+    name = b"desc" + bytes(4) + struct.pack(">I", len(called) + 1) + called + bytes(80)
     tags = {
         b"desc": name, b"cprt": b"text" + bytes(8), b"wtpt": colour(0.9642, 1, 0.8249),
         b"rXYZ": colour(0.4360, 0.2225, 0.0139), b"gXYZ": colour(0.3851, 0.7169, 0.0971),
@@ -90,6 +90,8 @@ def test_colours_are_those_that_the_profile_says(inputs: Inputs, tmp_path: Path)
     kept = inputs[inputs.add(file)]
     assert kept.getpixel((1, 1)) == (128, 128, 0, 9)  # 1.055 (55 / 255) ** (1 / 2.4) - 0.055
     assert not kept.info
+    dark.save(file, icc_profile=linear_profile(b"Linear sRGB"))  # that name decides nothing
+    assert inputs[inputs.add(file)].getpixel((1, 1)) == (128, 128, 0, 9)
     dark.save(file, icc_profile=ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     assert inputs[inputs.add(file)].tobytes() == dark.tobytes()
 
