@@ -41,7 +41,7 @@ def test_it_is_found_by_its_id_and_by_nothing_else(trained: Session) -> None:
         ("digits", [], 1, "Families: got none"),
         ("digits", ["vae", "magic"], 1, "Families: got magic"),
         ("digits", ["vae"], 0, "Minutes: got 0"),
-        ("digits", ["vae"], None, "Minutes: got nothing"),
+        ("digits", ["vae"], None, "Minutes: got None"),
     ],
 )
 def test_what_may_not_be_is_refused(
