@@ -12,7 +12,7 @@ from pipelines import Recipe, draw
 
 pytestmark = pytest.mark.skipif(not STARTER.is_dir(), reason="the starter is not trained yet")
 
-# dB: bfloat16 rounds by the shape of the batch, and guidance makes more of it: a mean difference of about 4 of
+# dB: bfloat16 rounds by the shape of the batch, and guidance makes more of it: a mean difference of some 4 of
 # 255 (40 to 50 dB were seen; guided at 5 from pure noise on, which is not the model's way, 30).
 FLOORS = {torch.bfloat16: 36, torch.float32: 80}
 
