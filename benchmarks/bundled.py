@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.plots import pyplot, save
 from schedulers import SAMPLERS, SCHEDULES
 
 FIGURES = Path("benchmarks/results/starter.json")
@@ -106,13 +107,7 @@ class Measured:
 
     def plot(self, file: Path) -> None:
         """Distance and objects seen, of the samplers that most people choose among."""
-        import matplotlib
-
-        matplotlib.use("svg")
-        matplotlib.rcParams["svg.hashsalt"] = "atelier"
-        from matplotlib import pyplot
-
-        figure, (near, seen) = pyplot.subplots(1, 2, figsize=(10, 4.2))
+        figure, (near, seen) = pyplot().subplots(1, 2, figsize=(10, 4.2))
         for name in ("dpmpp-2m", "euler", "heun", "unipc-2", "dpmpp-3m", "euler-a", "dpmpp-2m-sde", "lcm"):
             rows = {int(b): row for b, row in self.samplers[name].items()}
             far = {b: row["distance"] for b, row in rows.items() if row["distance"] is not None}
@@ -128,8 +123,7 @@ class Measured:
             axes.set_xlabel("evaluations of the model")
             axes.grid(alpha=0.3)
         seen.legend(fontsize=8)
-        figure.tight_layout()
-        figure.savefig(file, metadata={"Date": None})
+        save(figure, file)
 
 
 def _cell(row: dict[str, Any] | None, what: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.bundled import Measured
+from benchmarks.plots import pyplot, save
 from schedulers import GUIDANCE, SAMPLERS, Level, Sampler, Strength, evaluations, solve
 from schedulers.ask import Ask
 from schedulers.level import on_path
@@ -172,19 +173,13 @@ def best(rows: Sequence[Row], budget: int, count: int = 3) -> str:
 
 def plot(rows: Sequence[Row], file: Path) -> None:
     """Error against evaluations, for those that are among the three best somewhere, Euler and Heun."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "atelier"
-    from matplotlib import pyplot
-
     shown = {"euler", "heun"}
     for k in range(len(BUDGETS)):
         ranked = sorted(
             (row for row in rows if row.errors[k] is not None), key=lambda row: row.errors[k] or 0
         )
         shown |= {row.sampler.name for row in ranked[:3]}
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure, axes = pyplot().subplots(figsize=(7, 4.5))
     for row in rows:
         if row.sampler.name in shown:
             axes.loglog(BUDGETS, [e or float("nan") for e in row.errors], marker="o", label=row.sampler.label)
@@ -194,20 +189,13 @@ def plot(rows: Sequence[Row], file: Path) -> None:
     axes.set_ylabel("RMS distance to the exact solution")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    save(figure, file)
 
 
 def third_order_plot(file: Path) -> None:
     """The error of DPM++ 3M and of its correction, RES 3M, with many steps and lines of order 2 and 3."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "atelier"
-    from matplotlib import pyplot
-
     counts = (16, 32, 64, 128, 256, 512)
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure, axes = pyplot().subplots(figsize=(7, 4.5))
     for name, order in (("dpmpp-3m", 2), ("res-3m", 3)):
         errors = [distance(SAMPLERS[name], n) for n in counts]
         [line] = axes.loglog(counts, errors, marker="o", label=SAMPLERS[name].label)
@@ -219,8 +207,7 @@ def third_order_plot(file: Path) -> None:
     axes.set_ylabel("RMS distance to the exact solution")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None})
+    save(figure, file)
 
 
 def tilted() -> float:

@@ -1,28 +1,14 @@
 """A picture of another studio, dropped on Create: what is understood fills the form, the rest is listed."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
-from engine import Catalogue, Engine
-from gallery import Gallery
 from pipelines.recipe import Recipe, Region, Upscale
 from tests.gallery.sampled import SAMPLES, texts_of, write
 from ui.create import Create
-
-
-@pytest.fixture
-def create(tmp_path: Path) -> Iterator[Create]:
-    gallery = Gallery(tmp_path / "gallery")
-    catalogue = Catalogue(tmp_path)
-    catalogue.look()
-    with gr.Blocks():
-        yield Create(Engine(gallery=gallery), gallery, catalogue, gr.BrowserState({}))
-    gallery.close()
 
 
 def dropped(create: Create, file: Path) -> tuple[dict[str, Any], str]:

@@ -1,15 +1,12 @@
 """The parts of a recipe that a switch turns on: read, refused, restored and kept."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 from gradio.blocks import Block
 
-from engine import Catalogue, Engine
-from gallery import Gallery
 from pipelines.cost import cost
 from pipelines.recipe import NESTED, Recipe, RecipeError
 from ui.create import Create
@@ -94,16 +91,6 @@ def test_what_a_browser_kept_is_shown_where_it_can_be(switched: Switched) -> Non
     strange = {"hires": "on", "hires-upscaler": "<b>", "hires-steps": [], "variation-seed": 4, "scale": 2}
     assert shown(switched, switched.restored(strange)) == {"variation-seed": 4}
     assert switched.restored({}) == {}
-
-
-@pytest.fixture
-def create(tmp_path: Path) -> Iterator[Create]:
-    gallery = Gallery(tmp_path / "gallery")
-    catalogue = Catalogue(tmp_path)
-    catalogue.look()
-    with gr.Blocks():
-        yield Create(Engine(gallery=gallery), gallery, catalogue, gr.BrowserState({}))
-    gallery.close()
 
 
 def test_create_reads_them_and_counts_what_they_cost(create: Create) -> None:
