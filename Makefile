@@ -55,7 +55,7 @@ adapters: $(STAMP) ## train the bundled model's style LoRAs and ControlNets, and
 	$(KEEP_MEMORY) $(PY) -m training.adapters train
 	$(PY) -m training.adapters evaluate
 
-lab: $(STAMP) ## train every family of the lab, measure them and write docs/lab.md (LAB_ARGS="--set minutes=1")
+lab: $(STAMP) ## train every family of the lab, measure them and write docs/lab.md (LAB_ARGS="--set minutes=0.5,1 --set seeds=1,1")
 	$(KEEP_MEMORY) $(PY) -m training.lab $(LAB_ARGS)
 
 doctor: $(STAMP) ## what runs here, and what is missing

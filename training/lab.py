@@ -1,7 +1,8 @@
 """``python -m training.lab``: every family trained on the lab's data sets, measured, and written to
 docs/lab.md.
 
-Goes on where it stopped: what is finished is not done again. Each run has ``minutes`` of training.
+Goes on where it stopped: what is finished is not done again. Each run has its data set's ``minutes`` of
+training; what a family needs (a teacher, an autoencoder) is the run of that family.
 """
 
 from collections.abc import Generator, Iterator
@@ -29,8 +30,8 @@ INTRO = """# The lab's reference comparison
 Every family, trained from scratch on two CPU cores and measured alike. `make lab` makes this page again and
 goes on where it stopped. How the figures are taken: `training/evaluation/`.
 
-Each model was trained for {minutes:g} minutes, and what it needs (a teacher, an autoencoder) for as many.
-{seeds}
+Each model was trained for {minutes}; one that needs another (a teacher, an autoencoder) took that one from
+its own row, and the seconds of both count. {seeds}
 
 """
 HEADLINE = ("flow", "vae", "r3gan", "realnvp", "pixelcnn", "energy")  # one of each kind
@@ -43,9 +44,9 @@ class Agenda:
     folder: Path = Path("runs/lab")
     data: tuple[str, ...] = tuple(DATASETS)
     families: tuple[str, ...] = tuple(FAMILIES)
-    seeds: int = 3  # of each of ``headline``; one of the others
     headline: tuple[str, ...] = HEADLINE
-    minutes: float = 3.0  # of training for a run; a family that needs another trains that one as long
+    seeds: tuple[int, ...] = (3, 3)  # of each of ``headline``, on each of ``data``; one of the others
+    minutes: tuple[float, ...] = (1.0, 3.0)  # of training for a run, on each of ``data``
     count: int = 360  # pictures that each draws to be measured
     sampled: int = 128  # pictures of each way of drawing in the table of samplers
 
@@ -55,6 +56,10 @@ class Agenda:
             got: tuple[str, ...] = getattr(self, field)
             if unknown := [name for name in got if name not in allowed]:
                 raise ValueError(f"{field}: got {', '.join(unknown)}; allowed: {', '.join(allowed)}.")
+        for field, values in {"seeds": self.seeds, "minutes": self.minutes}.items():
+            if len(values) != len(self.data):
+                allowed = f"one for each of {', '.join(self.data)}"
+                raise ValueError(f"{field}: got {len(values)} numbers; allowed: {allowed}.")
 
     def changed(self, changes: list[str]) -> "Agenda":
         """With each ``key=value``; several values are separated by commas. Raises ``ValueError``."""
@@ -65,11 +70,17 @@ class Agenda:
                 allowed = ", ".join(f"{name}=…" for name in self.__dataclass_fields__)
                 raise ValueError(f"--set: got {change!r}; allowed: {allowed}.")
             known = getattr(self, key)
-            values[key] = tuple(text.split(",")) if isinstance(known, tuple) else type(known)(text)
+            several = text.split(",")
+            values[key] = (
+                tuple(map(type(known[0]), several)) if isinstance(known, tuple) else type(known)(text)
+            )
         return replace(self, **values)
 
-    def seeds_of(self, family: str) -> int:
-        return self.seeds if family in self.headline else 1
+    def seeds_of(self, data: str, family: str) -> int:
+        return self.seeds[self.data.index(data)] if family in self.headline else 1
+
+    def minutes_of(self, data: str) -> float:
+        return self.minutes[self.data.index(data)]
 
     def folder_of(self, data: str, family: str, seed: int) -> Path:
         return self.folder / data / f"{family}-{seed}"
@@ -77,10 +88,11 @@ class Agenda:
 
 def training_all(agenda: Agenda) -> Iterator[tuple[str, At]]:
     """Train and measure all of it; says what is being done."""
+    needed_first = sorted(agenda.families, key=lambda name: FAMILIES[name].needs is not None)
     for data in agenda.data:
         shared = agenda.folder / data
-        for seed in range(agenda.seeds):
-            for family in (name for name in agenda.families if seed < agenda.seeds_of(name)):
+        for seed in range(max(agenda.seeds)):
+            for family in (name for name in needed_first if seed < agenda.seeds_of(data, name)):
                 steps = trial(_config(agenda, data, family, seed), agenda.folder_of(data, family, seed),
                               shared, agenda.count)  # fmt: skip
                 yield from ((f"{data}: {FAMILIES[family].title}, seed {seed}", at) for at in steps)
@@ -92,7 +104,7 @@ def training_all(agenda: Agenda) -> Iterator[tuple[str, At]]:
 def comparing(agenda: Agenda, data: str) -> Generator[At, None, Comparison]:
     """What was trained on ``data``, beside each other, with the tables of its own."""
     shared = agenda.folder / data
-    trials = [[agenda.folder_of(data, family, seed) for seed in range(agenda.seeds_of(family))]
+    trials = [[agenda.folder_of(data, family, seed) for seed in range(agenda.seeds_of(data, family))]
               for family in agenda.families]  # fmt: skip
     extra = []
     if MANY_STEPS in agenda.families:
@@ -114,22 +126,37 @@ def write(agenda: Agenda, out: Path) -> Iterator[tuple[str, At]]:
         (agenda.folder / f"{data}.html").write_text(page(comparison), encoding="utf-8")
         sections.append(write_markdown(comparison, out.parent / "images" / "lab", "images/lab"))
         yield data, At(1, 1, "written")
-    several = [FAMILIES[name].title for name in agenda.families if agenda.seeds_of(name) > 1]
-    seeds = f"With {agenda.seeds} seeds: {', '.join(several)}; the others with one." if several else ""
-    intro = INTRO.format(minutes=agenda.minutes, seeds=seeds)
+    minutes = " and ".join(f"{agenda.minutes_of(data):g} minutes on {data}" for data in agenda.data)
+    intro = INTRO.format(minutes=minutes, seeds=_seeds(agenda))
     out.write_text(intro + "\n".join(sections), encoding="utf-8")
 
 
+def _seeds(agenda: Agenda) -> str:
+    """Which models were trained how often, in words."""
+    titles = ", ".join(FAMILIES[name].title for name in agenda.families if name in agenda.headline)
+    often = " and ".join(f"{n} times on {data}" for data, n in zip(agenda.data, agenda.seeds, strict=True))
+    return f"Each was trained once; {titles} {often}, with seeds of their own." if titles else ""
+
+
 def _config(agenda: Agenda, data: str, family: str, seed: int) -> RunConfig:
-    return RunConfig.read(
-        {"data": data, "family": family, "steps": STEPS, "minutes": agenda.minutes, "seed": seed}
-    )
+    values = {
+        "data": data,
+        "family": family,
+        "steps": STEPS,
+        "minutes": agenda.minutes_of(data),
+        "seed": seed,
+    }
+    needed = FAMILIES[family].needs
+    if needed in agenda.families and seed < agenda.seeds_of(data, needed):
+        values["needs"] = agenda.folder_of(data, needed, seed)
+    return RunConfig.read(values)
 
 
 def _equal(agenda: Agenda, data: str) -> Iterator[At]:
     """The latent model and its autoencoder with half of the seconds each, so that both took as long as one in
     pixels."""
-    config = _config(agenda, data, LATENT, 0).model_copy(update={"minutes": agenda.minutes / 2})
+    half = {"minutes": agenda.minutes_of(data) / 2, "needs": None}
+    config = _config(agenda, data, LATENT, 0).model_copy(update=half)
     return trial(config, _equal_folder(agenda, data), agenda.folder / data, agenda.count)
 
 

@@ -137,11 +137,12 @@ def curve_of(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def seconds_of(folder: Path, needs: str | None) -> float:
-    """Of training, with those of what it ``needs`` and was trained for it."""
-    rows = curve_of(folder)
+def seconds_of(folder: Path) -> float:
+    """Of training, with those of the run that it needs."""
+    rows, config = curve_of(folder), config_of(folder)
     own = rows[-1]["step"] * rows[-1]["seconds_per_step"] if rows else 0.0
-    return own + (seconds_of(folder / needs, FAMILIES[needs].needs) if needs else 0.0)
+    needed = FAMILIES[config.family].needs
+    return own + (seconds_of(config.needs or folder / needed) if needed else 0.0)
 
 
 def classes_of(count: int, classes: int) -> Tensor:
@@ -185,7 +186,7 @@ def _with_training(figures: Figures, folder: Path, config: RunConfig | None) -> 
     if config is None or figures.cost is None or not rows:
         return figures
     took = {
-        "training_seconds": seconds_of(folder, FAMILIES[config.family].needs),
+        "training_seconds": seconds_of(folder),
         "training_flops": figures.cost.flops_per_step * config.size * rows[-1]["step"],
     }
     return figures.model_copy(update={"cost": figures.cost.model_copy(update=took)})

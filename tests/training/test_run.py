@@ -43,7 +43,7 @@ def test_a_file_and_changes_to_it(tmp_path: Path) -> None:
         ("steps=0", "steps: got 0; input should be greater than or equal to 1"),
         ("steps=many", "steps: got 'many'"),
         ("stesp=3", "stesp: no such setting; allowed: data, family"),
-        ("accumulate=5", "accumulate: got 5; allowed: a divisor of batch 64"),
+        ("accumulate=5", "accumulate: got 5; allowed: a divisor of batch 32"),
         ("minutes=-1", "minutes: got -1"),
         ("family", "--set: got 'family'; allowed: key=value"),
     ],

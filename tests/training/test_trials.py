@@ -40,7 +40,7 @@ def test_a_trial_trains_and_measures_and_is_not_repeated(tmp_path: Path) -> None
     comparison = compared("digits", [[folder]], shared)
     assert comparison.results[0].title == "VAE"
     cost = result_of([folder]).figures[0].cost
-    assert cost is not None and cost.training_seconds == pytest.approx(seconds_of(folder, None))
+    assert cost is not None and cost.training_seconds == pytest.approx(seconds_of(folder))
     assert cost.training_flops == cost.flops_per_step * 8 * 3
 
 
@@ -55,11 +55,25 @@ def test_a_trial_that_is_not_finished_is_no_result_and_goes_on(tmp_path: Path) -
     assert [at.step for at in after if at.doing == "training"] == [2, 3]
 
 
+def test_a_family_that_needs_another_takes_the_agendas_run_of_it_and_counts_its_seconds(
+    tmp_path: Path,
+) -> None:
+    agenda = lab.Agenda(tmp_path, ("digits",), ("latent", "vae"), (), (1,), (1.0,), 12)
+    for _ in lab.training_all(agenda):
+        pass
+    latent, vae = (agenda.folder_of("digits", name, 0) for name in ("latent", "vae"))
+    assert not (latent / "vae").exists()
+    assert seconds_of(latent) > seconds_of(vae) > 0
+    halves = tmp_path / "digits" / "latent-equal-seconds"
+    assert (halves / "vae" / "model.safetensors").is_file()
+
+
 @pytest.mark.slow
 def test_the_command_writes_the_page_with_its_tables_and_goes_on(tmp_path: Path) -> None:
     command = [
-        "--set", f"folder={tmp_path / 'runs'}", "--set", "families=ddpm-eps,flow,latent", "--set", "seeds=1",
-        "--set", "data=digits", "--set", "count=12", "--set", "sampled=10", "--out", str(tmp_path / "lab.md"),
+        "--set", f"folder={tmp_path / 'runs'}", "--set", "families=ddpm-eps,flow,latent",
+        "--set", "data=digits", "--set", "minutes=1", "--set", "seeds=1", "--set", "count=12",
+        "--set", "sampled=10", "--out", str(tmp_path / "lab.md"),
     ]  # fmt: skip
     for _ in range(2):
         done = CliRunner().invoke(lab.app, command)
@@ -80,6 +94,8 @@ def test_the_command_writes_the_page_with_its_tables_and_goes_on(tmp_path: Path)
         ("headline=vae,ddpm-x", "headline: got ddpm-x; allowed:"),
         ("colour=red", "got 'colour=red'"),
         ("seeds", "allowed:"),
+        ("minutes=1", "minutes: got 1 numbers; allowed: one for each of digits, glyphs."),
+        ("seeds=2", "seeds: got 1 numbers; allowed: one for each of digits, glyphs."),
     ],
 )
 def test_an_agenda_that_cannot_be_is_refused(change: str, said: str) -> None:

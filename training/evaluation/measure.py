@@ -20,7 +20,7 @@ from training.evaluation.steps import finished
 from training.families.family import Learner, Likelihood, Reconstruction
 
 TOGETHER = 64  # pictures drawn at once
-PROBABLE, AT_ONCE = 128, 16  # test pictures whose likelihood is asked, and together: an ODE's takes long
+PROBABLE, AT_ONCE = 64, 16  # test pictures whose likelihood is asked, and together: an ODE's takes long
 COUNTED = 8  # pictures whose training step is counted
 
 

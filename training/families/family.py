@@ -78,5 +78,5 @@ class Family:
     explains: str  # for a student: two or three plain sentences
     build: Callable[[Shape, Learner | None], Learner]
     needs: str | None = None
-    batch: int = 64
+    batch: int = 32
     plan: Mapping[str, Setting] = field(default_factory=dict[str, Setting])  # fields of Plan

@@ -132,5 +132,5 @@ FAMILY = Family(
     "PixelCNN", "autoregressive", "arXiv:1606.05328, eq. 1 and 2",
     "Pixels are drawn one after another in reading order, each from 256 probabilities that depend "
     "on those before it. The probability of a picture is exact; drawing takes a step a pixel.",
-    pixelcnn, plan={"learning_rate": 3e-3},
+    pixelcnn, batch=16, plan={"learning_rate": 3e-3},
 )  # fmt: skip
