@@ -7,8 +7,9 @@ is called, by their headers alone. Knows no jobs and no loaded models.
 import json
 import logging
 import os
+import shutil
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +175,20 @@ class Catalogue:
             if prediction is not None:
                 said[str(model.found.path)] = prediction
             self._keep("prediction", said)
+
+    def take_in(self, name: str, write: Callable[[Path], None]) -> str:
+        """Keep a checkpoint that ``write`` writes as the folder it is given, and look through it; one that is
+        there stays. Returns what it is called here. ``name`` is a folder's. Raises what ``write`` raises."""
+        folder = self._home / "models" / name
+        with self._changing:
+            if not folder.is_dir():
+                staged = folder.with_name(f".{name}.part")  # hidden: not looked through
+                shutil.rmtree(staged, ignore_errors=True)
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                write(staged)
+                staged.rename(folder)
+            self.look()
+            return next(model.name for model in self._models.values() if model.found.path == folder)
 
     # Folders
 

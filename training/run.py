@@ -107,7 +107,7 @@ def untaught(family: Family, shape: Shape) -> Learner:
 
 def shape_of(pictures: Pictures) -> Shape:
     _, channels, side, _ = pictures.train.shape
-    return Shape(channels, side, len(pictures.classes))
+    return Shape(channels, side, len(pictures.classes), pictures.classes)
 
 
 def _needed(config: RunConfig, family: str) -> RunConfig:

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from PIL import Image
 
 from schedulers import SAMPLERS
 from training.data.datasets import DATASETS
-from training.families import FAMILIES
+from training.families import FAMILIES, Checkpoint
 from training.families.diffusion import Diffusion
 from training.report import page
 from training.report.page import part
@@ -122,6 +123,16 @@ class Session:
             yield At(k + 1, len(parts), "drawing")
         return sheet(torch.cat(drawn), min(8, count), wide=480)
 
+    def checkpoint(self, family: str) -> tuple[str, Checkpoint]:
+        """A name for what ``family`` learnt here, and what saves it for Create. Raises ``ValueError``."""
+        if family not in self.finished or not FAMILIES[family].checkpoint:
+            allowed = ", ".join(family.title for family in FAMILIES.values() if family.checkpoint)
+            raise ValueError(f"Model: got {family!r}; allowed: {allowed}, when it is trained.")
+        learner = load_run(self.folder_of(family)).learner
+        assert isinstance(learner, Checkpoint)
+        which = sha256(self.id.encode()).hexdigest()[:6]  # the id itself is a key
+        return f"lab-{family}-{self.data}-{which}", learner
+
 
 def begin(root: Path, data: str, families: Sequence[str], minutes: float | None) -> Session:
     """A new session. Raises ``ValueError`` that names the field, what was got and what is allowed."""
@@ -159,4 +170,5 @@ def classes_in(data: str) -> tuple[str, ...]:
 
 def samples_by(family: str) -> bool:
     """Whether it is drawn by a sampler of one's choice: a diffusion over pixels."""
-    return FAMILIES[family].kind == "diffusion" and FAMILIES[family].needs is None
+    of = FAMILIES[family]
+    return of.kind == "diffusion" and of.needs is None and not of.checkpoint

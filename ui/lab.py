@@ -12,11 +12,12 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from engine import Background, Engine, QueueFull
+from engine import Background, Catalogue, Engine, QueueFull
 from training.data.datasets import DATASETS
 from training.families import FAMILIES
 from training.sessions import PAGE, Session, begin, read
 from ui import lab_show, show
+from ui.create import Create
 from ui.lab_draw import LabDraw
 from ui.watch import QUIET
 
@@ -42,9 +43,22 @@ Updates = dict[Block, Any]
 
 
 class Lab:
-    """The tab's components and listeners. ``folder`` keeps the sessions; ``kept`` is the browser's memory."""
+    """The tab's components and listeners. ``folder`` keeps the sessions; ``kept`` is the browser's memory.
 
-    def __init__(self, engine: Engine, folder: Path, kept: gr.BrowserState, tab: gr.Tab) -> None:
+    ``catalogue`` takes what is sent to ``create``; None where the page may not change which models there are.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        kept: gr.BrowserState,
+        tab: gr.Tab,
+        create: Create,
+        tabs: gr.Tabs,
+        catalogue: Catalogue | None,
+    ) -> None:
+        self._create, self._tabs, self._catalogue = create, tabs, catalogue
         self._engine, self._folder, self._kept = engine, folder, kept
         self.exports.mkdir(parents=True, exist_ok=True)
         with gr.Row(elem_id="lab"):
@@ -91,7 +105,7 @@ class Lab:
         )
         self._stage = gr.HTML(lab_show.IDLE, elem_id="lab-stage")
         self._go_on = gr.Button("Go on with it", elem_id="lab-go-on", visible=False)
-        self._drawing = LabDraw(self._engine, self._folder)
+        self._drawing = LabDraw(self._engine, self._folder, self._create, self._tabs, self._catalogue)
         self._export = gr.DownloadButton("Export as one HTML file", elem_id="lab-export", visible=False)
         self._comparison = gr.HTML(elem_id="lab-comparison", apply_default_css=False)
 

@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
-from engine import Done, Engine, Event, Failed, QueueFull
+from engine import Catalogue, Done, Engine, Event, Failed, QueueFull
 from training.families import FAMILIES
 from training.sessions import Session, classes_in, read, samples_by
 from ui import show
+from ui.create import Create
 from ui.watch import QUIET
 
 PATIENCE = 600  # seconds that a drawing may take
@@ -19,18 +20,23 @@ SAMPLERS = [
     ("Euler", "euler"), ("Heun", "heun"), ("UniPC", "unipc-2"),
 ]  # fmt: skip
 HERE_ONLY = (
-    "These models are drawn with here. Create draws from words, with models in diffusers’ layout; what the "
-    "Lab trains knows classes, not words, so it cannot be sent there."
+    "These models are drawn with here. Create draws from words, and only {title} learns words: it can be "
+    "sent there{where}."
 )
+WORDS = next(family.title for family in FAMILIES.values() if family.checkpoint)
 
 Updates = dict[Block, Any]
 
 
 class LabDraw:
-    """The panel and its listeners. ``folder`` keeps the sessions."""
+    """The panel and its listeners. ``folder`` keeps the sessions; ``catalogue`` takes what is sent to
+    ``create``, where the page may do that."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, create: Create, tabs: gr.Tabs, catalogue: Catalogue | None
+    ) -> None:
         self._engine, self._folder = engine, folder
+        self._create, self._tabs, self._catalogue = create, tabs, catalogue
         with gr.Column(visible=False, elem_id="lab-draw-panel") as self._panel:
             with gr.Row(elem_classes="pair"):
                 self._model = gr.Dropdown([], label="Draw with", elem_id="lab-model", filterable=False)
@@ -54,7 +60,9 @@ class LabDraw:
                 elem_id="lab-drawn", label="Drawn", show_label=False, visible=False, interactive=False,
                 buttons=["download", "fullscreen"], format="png",
             )  # fmt: skip
-            gr.HTML(show.hint(HERE_ONLY))
+            self._send = gr.Button("Send to Create", visible=False, elem_id="lab-send")
+            where = "" if catalogue else " where the host lets this page add models"
+            gr.HTML(show.hint(HERE_ONLY.format(title=f"“{WORDS}”", where=where)))
 
     @property
     def outputs(self) -> list[Block]:
@@ -63,7 +71,7 @@ class LabDraw:
 
     def listen(self, session: gr.State) -> None:
         """``session`` holds the id of the one that is shown."""
-        self._model.change(self._choose, [self._model], [self._ways, self._sampler], **QUIET)
+        self._model.change(self._choose, [self._model], [self._ways, self._sampler, self._send], **QUIET)
         self._sampler.change(
             lambda name: gr.update(visible=bool(name)), [self._sampler], [self._steps], **QUIET
         )
@@ -71,6 +79,12 @@ class LabDraw:
         self._draw.click(
             self._draw_some, asked, [self._draw, self._drawn, self._said], concurrency_limit=None, **QUIET
         )
+        form = self._create.form
+        sent = self._send.click(
+            self._send_it, [session, self._model, self._create.kept, *form.components],
+            [self._tabs, self._said, *form.components], preprocess=False, **QUIET,
+        )  # fmt: skip
+        self._create.keep_after(sent)
 
     def shown(self, session: Session, finished: Sequence[str], settled: bool) -> Updates:
         """The models that can be drawn with; once all is ``settled`` the first is chosen."""
@@ -96,7 +110,24 @@ class LabDraw:
 
     def _choose(self, family: str | None) -> Updates:
         can = bool(family) and samples_by(str(family))
-        return {self._ways: gr.update(visible=can), self._sampler: ""}
+        sendable = self._catalogue is not None and bool(family) and FAMILIES[str(family)].checkpoint
+        return {
+            self._ways: gr.update(visible=can),
+            self._sampler: "",
+            self._send: gr.update(visible=sendable),
+        }
+
+    def _send_it(self, session_id: str, family: str | None, kept: dict[str, Any], *values: Any) -> Updates:
+        session = read(self._folder, session_id)
+        if session is None or self._catalogue is None:
+            return {self._said: show.notice("Send: got nothing; allowed: a model that is trained.")}
+        try:
+            name, learnt = session.checkpoint(family or "")
+            model = self._catalogue.take_in(name, learnt.save)
+        except (ValueError, OSError) as error:
+            return {self._said: show.notice(str(error))}
+        chosen = self._create.draw_with(model, kept, *values)
+        return {self._tabs: gr.Tabs(selected="create"), self._said: "", **chosen}
 
     def _draw_some(
         self, session_id: str, family: str | None, label: int | None, count: int | None, seed: int | None,

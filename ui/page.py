@@ -62,7 +62,7 @@ def build(
             with gr.Tab("Gallery", id="gallery") as tab:
                 Browse(gallery, create, edit, tabs, tab)
             with gr.Tab("Lab", id="lab", render_children=True) as tab:
-                trained = Lab(engine, lab, learnt, tab)
+                trained = Lab(engine, lab, learnt, tab, create, tabs, catalogue if downloads else None)
             with gr.Tab("Models", id="models") as tab:
                 models = Models(engine, catalogue, downloads, create, tabs, tab)
         page.load(

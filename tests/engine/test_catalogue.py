@@ -103,6 +103,23 @@ def test_a_read_only_folder_is_listed_and_nothing_is_written_into_it(tmp_path: P
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
+def test_a_checkpoint_is_taken_in_whole_or_not_at_all(tmp_path: Path, tiny_folder: Path) -> None:
+    catalogue = catalogue_of(tmp_path / "home")
+
+    def half(folder: Path) -> None:
+        folder.mkdir()
+        (folder / "model_index.json").write_text("{}")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        catalogue.take_in("mine", half)
+    catalogue.look()
+    assert "mine" not in catalogue.names()
+    name = catalogue.take_in("mine", lambda folder: shutil.copytree(tiny_folder, folder) and None)
+    assert name == "mine" and "mine" in catalogue.names() and catalogue.good("mine")
+    assert catalogue.take_in("mine", half) == "mine", "one that is there stays"
+
+
 def test_a_file_that_did_not_change_is_not_opened_again(tmp_path: Path, tree: Path) -> None:
     home = tmp_path / "home"
     before = catalogue_of(home, tree).all()

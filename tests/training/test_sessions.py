@@ -9,7 +9,7 @@ import pytest
 from training import sessions
 from training.evaluation.features import classifying
 from training.evaluation.steps import finished
-from training.run import RunConfig
+from training.run import RunConfig, running
 from training.sessions import Session, begin, read, samples_by
 from training.trials import trial
 
@@ -70,6 +70,21 @@ def test_pictures_are_drawn_by_seed_and_by_a_sampler_of_choice(trained: Session)
     assert drawn(1) == drawn(1) != drawn(2)
     assert drawn(1, "ddim") != drawn(1)
     assert samples_by("flow") and not samples_by("vae") and not samples_by("latent")
+
+
+def test_only_what_reads_words_is_given_to_create(trained: Session, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="got 'flow'; allowed: Latent diffusion from words, when"):
+        trained.checkpoint("flow")
+    with pytest.raises(ValueError, match="got 'words'"):
+        trained.checkpoint("words")  # not trained
+    session = begin(tmp_path, "digits", ["words"], 1)
+    folder = session.folder_of("words")
+    finished(running(RunConfig.read({"data": "digits", "family": "words", "steps": 1, "batch": 2}), folder))
+    (folder / "figures.json").write_text("{}")  # as after it was measured
+    name, learnt = session.checkpoint("words")
+    assert name.startswith("lab-words-digits-") and session.id[:6] not in name
+    learnt.save(tmp_path / "saved")
+    assert (tmp_path / "saved" / "model_index.json").is_file()
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from training.data.pictures import Pictures
 from training.evaluation.distances import frechet_interval, inception_score_interval, kid_interval
 from training.evaluation.features import Features, scaled
 from training.evaluation.figures import Cost, Figures
+from training.evaluation.flops import Flops
 from training.evaluation.intervals import Array, Estimate, share
 from training.evaluation.manifold import manifold
 from training.evaluation.memorisation import memorisation
@@ -139,9 +139,9 @@ def _psnr(learner: Learner, test: Tensor, seed: int) -> Estimate | None:
 def _cost(learner: Learner, pictures: Pictures, milliseconds: float, seed: int) -> Cost:
     device = _device(learner)
     label = pictures.train_labels[:COUNTED].to(device)
-    with torch.no_grad(), FlopCounterMode(display=False) as drawing:
+    with torch.no_grad(), Flops() as drawing:
         learner.draw(label[:1], seed)
-    with torch.enable_grad(), FlopCounterMode(display=False) as training:
+    with torch.enable_grad(), Flops() as training:
         x = scaled(pictures.train[:COUNTED]).to(device)
         loss = learner(x, label, torch.arange(len(x), device=device))["loss"]
         if loss.requires_grad:
@@ -151,8 +151,8 @@ def _cost(learner: Learner, pictures: Pictures, milliseconds: float, seed: int) 
         parameters=sum(p.numel() for p in learner.parameters() if p.requires_grad),
         evaluations=learner.evaluations,
         milliseconds=milliseconds,
-        flops_per_picture=float(drawing.get_total_flops()),
-        flops_per_step=training.get_total_flops() / len(x),
+        flops_per_picture=float(drawing.total),
+        flops_per_step=training.total / len(x),
     )
 
 

@@ -13,9 +13,10 @@ from training.families import (
     vae,
     vq_vae,
     wgan_gp,
+    words,
 )
 from training.families.ddpm import DDPM_EPSILON, DDPM_V, DDPM_X0
-from training.families.family import Family, Learner, Likelihood, Reconstruction, Shape
+from training.families.family import Checkpoint, Family, Learner, Likelihood, Reconstruction, Shape
 from training.families.normalising_flow import GLOW, REALNVP
 from training.families.score import SCORE_SUB_VP, SCORE_VE, SCORE_VP
 
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     "flow": rectified_flow.FAMILY,
     "consistency": consistency.FAMILY,
     "latent": latent.FAMILY,
+    "words": words.FAMILY,
     "vae": vae.FAMILY,
     "vq-vae": vq_vae.FAMILY,
     "gan": gan.FAMILY,
@@ -42,4 +44,4 @@ FAMILIES: dict[str, Family] = {
     "energy": energy.FAMILY,
 }
 
-__all__ = ["FAMILIES", "Family", "Learner", "Likelihood", "Reconstruction", "Shape"]
+__all__ = ["FAMILIES", "Checkpoint", "Family", "Learner", "Likelihood", "Reconstruction", "Shape"]

@@ -6,6 +6,7 @@ A family is one file beside this one and one line in ``FAMILIES``. Knows no data
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from torch import Tensor, nn
@@ -16,11 +17,18 @@ Kind = Literal["diffusion", "autoencoder", "adversarial", "flow", "autoregressiv
 
 @dataclass(frozen=True)
 class Shape:
-    """Of the pictures that are learnt: (channels, side, side) in [-1, 1], of ``classes`` kinds."""
+    """Of the pictures that are learnt: (channels, side, side) in [-1, 1], of ``classes`` kinds that have
+    ``names`` where those are known."""
 
     channels: int
     side: int
     classes: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> tuple[str, ...]:
+        """The kinds' names, or their numbers."""
+        return self.names or tuple(map(str, range(self.classes)))
 
 
 class Learner(nn.Module, ABC):
@@ -67,10 +75,18 @@ class Reconstruction(ABC):
         """(B, C, H, W) in [-1, 1] of the same."""
 
 
+class Checkpoint(ABC):
+    """A learner that the studio draws with like any other model."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """As a Stable Diffusion model in diffusers' layout, into a folder that is not there yet."""
+
+
 @dataclass(frozen=True)
 class Family:
     """A line of the table. ``needs`` names the family whose trained model ``build`` is given (a teacher, an
-    autoencoder); None where it starts from nothing."""
+    autoencoder); None where it starts from nothing. ``checkpoint``: what it builds is a ``Checkpoint``."""
 
     title: str
     kind: Kind
@@ -80,3 +96,4 @@ class Family:
     needs: str | None = None
     batch: int = 32
     plan: Mapping[str, Setting] = field(default_factory=dict[str, Setting])  # fields of Plan
+    checkpoint: bool = False

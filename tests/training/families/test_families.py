@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.families import FAMILIES, Learner, Likelihood, Reconstruction, Shape, diffusion, energy
+from training.families import (
+    FAMILIES,
+    Checkpoint,
+    Learner,
+    Likelihood,
+    Reconstruction,
+    Shape,
+    diffusion,
+    energy,
+    words,
+)
 from training.families.diffusion import Diffusion
 
 SHAPE = Shape(1, 8, 3)
@@ -23,6 +33,7 @@ EVERY = pytest.mark.parametrize("name", FAMILIES)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few of the steps that are many."""
     monkeypatch.setattr(diffusion, "LIKELIHOOD_STEPS", 2)
+    monkeypatch.setattr(words, "STEPS", 3)
     monkeypatch.setattr(energy, "LEARNING", 3)
     monkeypatch.setattr(energy, "DRAWING", 6)
 
@@ -142,6 +153,7 @@ def test_what_it_can_say_of_pictures(name: str) -> None:
     if isinstance(one, Reconstruction):
         again = one.reconstruct(x)
         assert again.shape == x.shape and again.abs().max() <= 1
+    assert isinstance(one, Checkpoint) == FAMILIES[name].checkpoint
 
 
 def test_large_pictures_in_colour() -> None:
