@@ -47,14 +47,16 @@ class Words(Learner, Reconstruction, Checkpoint):
         self.shape = shape
         read = states([*(f"a {name}" for name in shape.called), ""])  # the last is no words
         vae: Any = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8, 16, 32, 64), layers_per_block=1, latent_channels=CODE,
+            down_block_types=("DownEncoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType] (diffusers'
+            up_block_types=("UpDecoderBlock2D",) * 4,  # pyright: ignore[reportArgumentType] hints say tuples
+            block_out_channels=(8, 16, 32, 64),  # pyright: ignore[reportArgumentType] of one)
+            layers_per_block=1, latent_channels=CODE,
             norm_num_groups=8, sample_size=SIDE, mid_block_add_attention=False,
         )  # fmt: skip
         unet: Any = UNet2DConditionModel(
             sample_size=SIDE // SHRUNK, in_channels=CODE, out_channels=CODE, block_out_channels=(64, 96),
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"), layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), layers_per_block=1,
             cross_attention_dim=read.shape[-1], norm_num_groups=16,
             attention_head_dim=4,  # of heads: diffusers keeps SD 1.5's misnomer
         )  # fmt: skip
@@ -198,5 +200,5 @@ FAMILY = Family(
     "Latent diffusion from words", "diffusion", "arXiv:2112.10752, eq. 3; arXiv:2202.00512, app. D",
     "As Stable Diffusion is made: a VAE learns codes of pictures, and a U-Net that reads words learns to "
     "take noise out of the codes. Both learn at once here. It is the one kind that can be sent to Create.",
-    words, plan={"learning_rate": 1e-3}, batch=16, checkpoint=True,
+    words, plan={"learning_rate": 2e-3}, batch=16, checkpoint=True,
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from training.evaluation.flops import Flops
 from training.families import (
     FAMILIES,
     Checkpoint,
@@ -86,6 +87,16 @@ def test_it_learns_with_all_that_is_to_be_learnt(name: str) -> None:
     ]
     assert silent == IDLE.get(family, [])
     assert all(weight.grad is None for weight in one.parameters() if not weight.requires_grad)
+
+
+@EVERY
+def test_its_work_is_counted(name: str) -> None:
+    one = learner(name)
+    with Flops() as learning:
+        one(*batch())["loss"].backward()
+    with Flops() as drawing:
+        one.draw(torch.tensor([0]), 0)
+    assert learning.total > 0 and drawing.total > 0
 
 
 @EVERY

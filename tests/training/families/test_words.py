@@ -1,6 +1,7 @@
 """What learnt from words is a Stable Diffusion model: the studio and diffusers draw with it what it draws."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,7 @@ def test_diffusers_draws_the_same_with_it(learner: Words, saved: Path) -> None:
     from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import StableDiffusionPipeline
     from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 
-    pipeline = StableDiffusionPipeline.from_pretrained(saved)
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(saved)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     noise = torch.randn((8, SIDE // 8, SIDE // 8), generator=torch.Generator().manual_seed(7))
