@@ -13,6 +13,7 @@ from models import load
 from training.adapters.__main__ import CONFIG, Bench
 from training.adapters.card import write_cards
 from training.adapters.evaluation import STYLES, StyleTask, edge_f1, evaluate, shape_f1
+from training.adapters.full import table
 from training.adapters.looks import GREY, LOOKS
 from training.adapters.scenes import MAPS, in_style, with_maps
 from training.adapters.tasks import ControlTask, Learnt
@@ -117,6 +118,16 @@ def test_a_control_lora_loads_as_the_network_that_was_trained(bench: Bench, star
                 *([v] if isinstance(v, torch.Tensor) else v for v in (ours, theirs)), strict=True
             ):
                 assert torch.allclose(a, b, atol=1e-4)
+
+
+def test_a_lora_learns_one_percent_of_what_full_tuning_learns(bench: Bench) -> None:
+    rows = bench.against_full("sepia", 0.01)
+    untuned, lora, *full = rows
+    assert untuned.parameters == 0 and lora.parameters <= 0.01 * full[0].parameters
+    assert all(row.steps >= 1 and row.styled != untuned.styled for row in (lora, *full))
+    assert len({row.plain for row in rows}) == len(rows)
+    text = table(rows, "sepia", 0.01)
+    assert f"| A LoRA | {lora.parameters:,} | 0." in text and "| 100.00% |" in text
 
 
 def test_everything_is_measured(bench: Bench, starter: Path, tmp_path: Path) -> None:

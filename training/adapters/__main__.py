@@ -4,6 +4,7 @@ Each keeps its checkpoints under the run's folder and goes on where it stopped.
 """
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from adapters.control_lora import parted
 from models import Parts, load
 from training.adapters.card import write_cards
 from training.adapters.evaluation import StyleNet, StyleTask, evaluate
+from training.adapters.full import Row, compared, table
 from training.adapters.looks import LOOKS
 from training.adapters.scenes import MAPS, coded, in_style, with_maps
 from training.adapters.tasks import ControlTask, LoraTask
@@ -74,6 +76,15 @@ class Bench:
         _save(parted(task.control), file, {"modelspec.title": f"{kind} for the starter"})
         return file
 
+    def against_full(self, style: str, minutes: float) -> list[Row]:
+        """A LoRA of ``style`` and full fine-tuning, as long as each other."""
+        own = self.config["lora"]
+        plan = replace(self._plan("lora"), steps=10**6, minutes=minutes)
+        found = compared(
+            self._parts, style, own["scenes"], own["rank"], plan, own["batch"], self.folder / "full"
+        )
+        return list(found)
+
     def judges(self) -> tuple[JudgeNet, StyleNet]:
         """Who says which objects a picture shows, of any style, and who says which style it has."""
         set_seed(self.seed)
@@ -118,6 +129,20 @@ def train_all(model: Model = STARTER, changes: Changes = []) -> None:  # noqa: B
         typer.echo(bench.lora(style))
     for kind in MAPS:
         typer.echo(bench.control(kind))
+
+
+@app.command("full")
+def against_full(
+    style: str = "sepia",
+    minutes: float = 2.0,
+    model: Model = STARTER,
+    out: Path = Path("docs/adapters/full.md"),
+    changes: Changes = [],  # noqa: B006
+) -> None:
+    """Compare a LoRA with full fine-tuning."""
+    rows = _bench(model, changes).against_full(style, minutes)
+    out.write_text(table(rows, style, minutes), encoding="utf-8")
+    typer.echo(out)
 
 
 @app.command("evaluate")

@@ -32,13 +32,15 @@ class Example:
     map: np.ndarray | None = None
 
 
-def in_style(style: str, count: int, seed: int) -> Iterator[Example]:
-    """Scenes in ``style``, a key of LOOKS, which their words do not name: the adapter is to bring it."""
+def in_style(style: str | None, count: int, seed: int) -> Iterator[Example]:
+    """Scenes in ``style``, a key of LOOKS, which their words do not name: the adapter is to bring it. None:
+    plain ones."""
     for k in range(count):
         rng = np.random.default_rng((seed, 11, k))
         scene = replace(describe(rng), style=None)
         text = caption(scene, rng)
-        yield Example(scene, LOOKS[style](render(scene, rng), rng), text)
+        plain = render(scene, rng)
+        yield Example(scene, LOOKS[style](plain, rng) if style else plain, text)
 
 
 def with_maps(kind: str, count: int, seed: int) -> Iterator[Example]:
