@@ -22,7 +22,7 @@ from pipelines.recipe import MOST_REGIONS as MOST
 from pipelines.recipe import Edit, RecipeError, Region
 
 STATIC = Path(__file__).parents[1] / "static"
-SCRIPTS = tuple(STATIC / name for name in ("mask.js", "layers.js", "view.js", "edit.js"))
+SCRIPTS = tuple(STATIC / name for name in ("memory.js", "mask.js", "layers.js", "view.js", "edit.js"))
 DATA = "data:image/png;base64,"
 NO_PICTURE = "Init picture: got none; allowed: PNG, JPEG or WebP. Open one, or send one here."
 WORDS = {"prompt", "weight", "mask"}  # of a region

@@ -98,15 +98,9 @@ def masked(page: Page) -> str:
     return page.evaluate("AtelierEdit.given()[1]")
 
 
-def kept_bytes(page: Page) -> int:
-    return page.evaluate("async () => (await AtelierMask.kept())?.mask?.size ?? 0")
-
-
 def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studio, photo: Path) -> None:
     page = at
     open_picture(page, photo)
-    until(lambda: kept_bytes(page) > 0)
-    empty = kept_bytes(page)
     stroke(page, (40, 60), (110, 60))
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_role("tab", name="Edit").click()
@@ -116,9 +110,7 @@ def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studi
     stroke(page, (70, 50), (90, 50))
     painted = masked(page)
     assert painted != before
-    until(lambda: kept_bytes(page) > empty)
-    page.wait_for_timeout(1000)
-    page.reload()
+    page.reload()  # at once
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
     until(lambda: masked(page) == painted)
@@ -159,7 +151,6 @@ def test_regions_and_a_sketch_arrive_outlive_a_reload_and_run_again(
     stroke(page, (70, 60), (90, 60))
     given = page.evaluate("AtelierEdit.given()")
     assert [bool(one) for one in given] == [True, False, True, True]
-    page.wait_for_timeout(1000)
     page.reload()
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
