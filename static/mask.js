@@ -88,10 +88,10 @@ window.AtelierMask = (() => {
       });
     }
 
-    take(image) { // white is masked, black and what is transparent is not
+    take(image) { // white is masked, black and what is transparent is not; a region's may have another size
       const seen = blank(this.width, this.height).getContext("2d");
       seen.fillRect(0, 0, this.width, this.height);
-      seen.drawImage(image, 0, 0);
+      seen.drawImage(image, 0, 0, this.width, this.height);
       const { data } = seen.getImageData(0, 0, this.width, this.height);
       const alpha = new Uint8Array(this.width * this.height);
       for (let k = 0; k < alpha.length; k++)

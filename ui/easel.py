@@ -62,12 +62,7 @@ class Easel:
         return self.name(self._inputs.add(open_kept(entry.path)), {"keepMask": keep_mask})
 
     def edit(self, edit: Edit, regions: Sequence[Region]) -> str:
-        """The same, for all that an edit was made of. Raises ``RecipeError`` where it is not here."""
-        named = [("Init picture", edit.picture), ("Mask", edit.mask), ("Sketch", edit.sketch)]
-        named += [(f"Region {k}", region.mask) for k, region in enumerate(regions, 1)]
-        for label, name in named:
-            if name is not None and self._inputs.file(name) is None:
-                raise RecipeError(f"{label}: got {name[:12]}…, which is not here; allowed: one that is.")
+        """The same, for all that an edit was made of, which is kept here."""
         made: dict[str, Any] = {
             "regions": [
                 {"prompt": one.prompt, "weight": one.weight, "url": self.url(one.mask)} for one in regions

@@ -181,20 +181,25 @@ def test_regions_and_a_sketch_arrive_outlive_a_reload_and_run_again(
     assert page.evaluate("AtelierEdit.given()[2]")
 
 
-def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio) -> None:
+def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio, tmp_path: Path) -> None:
     drawn = draw(page, "a quiet harbour", steps=2)
     page.click("#to-edit")
     expect(page.locator("#edit .sheet canvas")).to_be_visible()
     expect(page.locator("#edit-field-prompt textarea")).to_have_value("a quiet harbour")
     page.get_by_role("button", name="Outpaint").click()
     fill(page, prompt="a loud harbour", strength=0.5, steps=4, left=16)
+    page.get_by_role("button", name="Variation, tiles").click()
+    page.locator("#edit-variation-on input").check()
+    page.locator("#edit-variation-seed input").fill("7")
     recipe = generate(page)
+    assert recipe.variation is not None and recipe.variation.seed == 7
     assert recipe.edit is not None and (recipe.edit.left, recipe.edit.strength) == (16, 0.5)
     assert kept(studio, recipe.edit.picture).shape == (drawn.height, drawn.width, 3)
     first = made(page)[1]
     assert first.shape[1] == drawn.width + 16
 
     fill(page, prompt="something else", left=0, strength=0.9, steps=2)
+    page.locator("#edit-variation-on input").uncheck()
     page.get_by_role("tab", name="Gallery").click()
     page.locator("#search").locator("input, textarea").first.fill("loud harbour")
     expect(page.locator("#grid button.thumbnail-item")).to_have_count(1)
@@ -211,9 +216,18 @@ def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studi
     again, pixels = made(page)
     assert again == recipe and np.abs(pixels.astype(int) - first).max() <= 2
 
+    address = page.locator("#edit-results .preview img").first.get_attribute("src")
+    (tmp_path / "made.png").write_bytes(page.request.get(str(address)).body())
+    fill(page, left=0)
     page.click("#edit-to-create")
     expect(page.locator("#field-prompt textarea")).to_have_value("a loud harbour")
-    expect(page.locator("#notice")).to_contain_text("Re-run this edit")
+    page.locator("#field-prompt textarea").fill("something else")
+    page.locator("#restore input[type=file]").set_input_files(tmp_path / "made.png")
+    expect(page.locator("#field-prompt textarea")).to_have_value("a loud harbour")
+    page.click("#restored-rerun")
+    expect(page.locator("#edit-notice")).to_contain_text("The edit was restored")
+    expect(page.locator("#edit-left input")).to_have_value("16")
+    expect(page.locator("#edit-variation-on input")).to_be_checked()
 
 
 def test_mistakes_are_told(page: Page, tmp_path: Path) -> None:
