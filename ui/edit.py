@@ -4,16 +4,19 @@ How an edit is drawn is not known here; its settings are those that the recipe d
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import BlockContext
 from gradio.components import Component
 from gradio.events import Dependency
+from PIL import Image
 
 from engine import Catalogue, Engine, QueueFull
-from gallery import Entry, Gallery, MetadataError, PictureError, restore
+from gallery import Entry, Gallery, MetadataError, PictureError, open_picture
+from gallery.inputs import conversions
+from gallery.metadata import restore_from
+from gallery.pictures import depth_of
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
 from ui.create import Create
@@ -25,8 +28,8 @@ from ui.upscale import Upscale
 from ui.watch import QUIET, Updates, Watch
 
 GONE = "Picture: it is no longer there."
-AGAIN = "The picture is opened to be drawn over. “Re-run this edit” restores what it was itself made of."
-NOT_AGAIN = "The picture is opened to be drawn over. The edit that made it cannot be run again here:"
+AGAIN = "An edit made this picture: “Re-run this edit” restores what it was made of, in place of the picture."
+NOT_AGAIN = "An edit made this picture, and cannot be run again here:"
 
 
 class Edit:
@@ -167,20 +170,14 @@ class Edit:
         if file is None:
             return {self._file: None, self._easel.told: ""}
         updates = {self._file: None, **self._opened(lambda: self._easel.file(file))}
-        recipe = self._described(file) if updates[self._easel.told] else None
-        if recipe is None:
+        if not updates[self._easel.told]:
             return updates
-        gone = missing(recipe, self._gallery.inputs)
-        notes = show.notice(NOT_AGAIN, *gone) if gone else show.good_news(AGAIN)
-        return {**updates, **self._rerun.offered(recipe), self.watch.notice: notes}
-
-    def _described(self, file: str) -> Recipe | None:
-        """The recipe of the edit that a picture's file says it is, if it does."""
-        try:
-            recipe = restore(Path(file)).recipe
-        except (PictureError, MetadataError):
-            return None
-        return recipe if recipe.edit is not None else None
+        image = open_picture(file)
+        changed, recipe = conversions(image, depth_of(file)), _described(image)
+        gone = missing(recipe, self._gallery.inputs) if recipe is not None else []
+        again = AGAIN if recipe is not None and not gone else ""
+        said = show.good_news(*changed, again) + (show.notice(NOT_AGAIN, *gone) if gone else "")
+        return {**updates, **self._rerun.offered(recipe), self.watch.notice: said}
 
     def _opened(self, tell: Callable[[], str]) -> Updates:
         try:
@@ -255,3 +252,12 @@ class Edit:
 
     def _lost(self) -> Updates:
         return {self._easel.told: "", self.watch.notice: show.notice(GONE)}
+
+
+def _described(image: Image.Image) -> Recipe | None:
+    """The recipe of the edit that a picture's file says it is, if it does."""
+    try:
+        recipe = restore_from(image).recipe
+    except MetadataError:
+        return None
+    return recipe if recipe.edit is not None else None

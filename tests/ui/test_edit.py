@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -126,6 +127,19 @@ def test_an_opened_picture_is_told_to_the_canvas(tab: Edit, tmp_path: Path) -> N
     told = json.loads(tab._open(str(tmp_path / "given.png"))[tab._easel.told])["picture"]
     assert (told["width"], told["height"]) == SIZE
     assert told["name"] in tab._gallery.inputs and told["url"].endswith(f"/{told['name']}.png")
+
+
+def test_what_is_changed_of_an_opened_picture_is_said(tab: Edit, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros(SIZE[::-1], np.uint16)).save(tmp_path / "deep.png")
+    updates = tab._open(str(tmp_path / "deep.png"))
+    assert "16 bits a channel became 8" in updates[tab.watch.notice] and updates[tab._easel.told]
+    Image.new("RGBA", SIZE).save(tmp_path / "clear.png")
+    assert tab._open(str(tmp_path / "clear.png"))[tab.watch.notice] == ""  # nothing was
+    panel = tab.settings._panels[0]
+    seen = panel._look(str(tmp_path / "deep.png"))[panel._hint]
+    assert "16 bits a channel became 8" in seen
+    assert "transparent parts are seen as black" in panel._look(str(tmp_path / "clear.png"))[panel._hint]
+    assert "transparency was dropped" in panel._look(str(tmp_path / "clear.png"), "canny")[panel._hint]
 
 
 def test_an_edit_is_restored_whole(tab: Edit) -> None:
