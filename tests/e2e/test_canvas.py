@@ -204,6 +204,45 @@ def test_the_keyboard_alone_paints(page: Page) -> None:
     expect(page.locator(".said")).to_contain_text("Painted at")
 
 
+def test_a_pen_paints_its_other_end_erases_and_a_palm_beside_it_does_nothing(page: Page) -> None:
+    wire = page.context.new_cdp_session(page)
+    page.evaluate("addEventListener('pointerdown', (event) => { window.kind = event.pointerType; }, true)")
+
+    def pen(kind: str, x: float, y: float) -> None:
+        place = dict(zip("xy", at(page, x, y), strict=True))
+        held = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen", "force": 0.5}
+        wire.send("Input.dispatchMouseEvent", {"type": kind, **place, **held})
+
+    def palm(kind: str, *points: tuple[float, float]) -> None:
+        places = [dict(zip("xy", at(page, *point), strict=True)) for point in points]
+        wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    pen("mousePressed", 20, 32)
+    assert page.evaluate("kind") == "pen"
+    pen("mouseMoved", 40, 32)
+    palm("touchStart", (60, 58))
+    palm("touchMove", (80, 58))
+    palm("touchEnd")
+    pen("mouseMoved", 70, 32)
+    pen("mouseReleased", 70, 32)
+    drawn = mask(page)
+    assert drawn[32, 20:71].min() == 255 and drawn[45:].max() == 0
+    page.mouse.move(*at(page, 45, 20))  # a browser has no way to turn a pen but to say so: button 5
+    page.evaluate(
+        """([[x, y], [to_x, to_y]]) => {
+            const view = document.querySelector(".view");
+            const turned = { pointerId: 1, pointerType: "pen", button: 5, buttons: 32, bubbles: true };
+            const says = (kind, clientX, clientY) =>
+                view.dispatchEvent(new PointerEvent(kind, { ...turned, clientX, clientY }));
+            says("pointerdown", x, y);
+            says("pointermove", to_x, to_y);
+            says("pointerup", to_x, to_y);
+        }""",
+        [at(page, 45, 20), at(page, 45, 44)],
+    )
+    assert mask(page)[32, 45] == 0 and mask(page)[32, 25] == 255
+
+
 def test_two_fingers_zoom_and_paint_nothing(page: Page) -> None:
     wire = page.context.new_cdp_session(page)
 

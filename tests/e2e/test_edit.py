@@ -238,3 +238,76 @@ def test_mistakes_are_told(page: Page, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<svg onload=alert(1)>")
     page.locator("#edit-file input[type=file]").set_input_files(tmp_path / "page.png")
     expect(page.locator("#edit-notice")).to_contain_text("not a PNG, JPEG or WebP")
+
+
+PANELS = ("Outpaint", "ControlNets", "Reference pictures", "Variation, tiles", "Advanced", "Upscale")
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """By the Tab key, as whoever has no pointer."""
+    for _ in range(80):
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not come to {selector}")
+
+
+def test_edit_by_the_keyboard_alone(page: Page, photo: Path) -> None:
+    page.get_by_role("tab", name="Edit").focus()
+    page.keyboard.press("Enter")
+    page.locator("#edit .view").wait_for()
+    tab_to(page, "#edit-field-prompt textarea")
+    page.keyboard.type("a red apple")
+    page.locator("#edit-file input[type=file]").wait_for(state="attached")
+    tab_to(page, "#edit [data-do=open]")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(photo)
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+    tab_to(page, "#edit .view")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#easel-said")).to_contain_text("Brush at 80, ")
+    assert not masked(page)
+    page.keyboard.press("Shift+ArrowRight")
+    assert masked(page)
+    for name, text in (("count", "16"), ("steps", "150")):
+        tab_to(page, f"#edit-field-{name} input[type=number]")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(text)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#edit-interrupt")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#edit-generate")).to_be_visible()
+    expect(page.locator("#edit")).to_contain_text("Interrupted.")
+
+
+def test_every_control_of_edit_has_a_name(page: Page, photo: Path) -> None:
+    page.get_by_role("tab", name="Edit").click()
+    page.locator("#edit .view").wait_for()
+    open_picture(page, photo)
+    for panel in PANELS:
+        page.get_by_role("button", name=panel).click()
+    for part in ("variation", "tiles"):
+        page.locator(f"#edit-{part}-on input").check()
+    page.get_by_role("button", name="Add a region").click()
+    wire = page.context.new_cdp_session(page)
+    wire.send("DOM.enable")
+    root = wire.send("DOM.getDocument")["root"]["nodeId"]
+    edit = wire.send("DOM.querySelector", {"nodeId": root, "selector": "#edit"})["nodeId"]
+
+    def controls() -> dict[str, list[str]]:
+        """Role -> the names that a screen reader says, of all that can have the focus."""
+        found: dict[str, list[str]] = {}
+        for node in wire.send("Accessibility.queryAXTree", {"nodeId": edit})["nodes"]:
+            says = {one["name"]: one["value"].get("value") for one in node.get("properties", ())}
+            if not node["ignored"] and says.get("focusable"):
+                found.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+        return found
+
+    named = controls()
+    assert all(name.strip() for names in named.values() for name in names), named
+    assert {"Prompt of the region", "Prompt", "Negative prompt"} <= set(named["textbox"])
+    assert {"Variation seed", "Tile side", "Weight", "Padding"} <= set(named["spinbutton"])
+    assert "Brush size, pixels of the picture" in named["slider"] and len(named["button"]) >= 25
+    page.get_by_role("button", name="Sketch: colours").click()
+    assert "Colour of the sketch" in {name for names in controls().values() for name in names}
