@@ -32,9 +32,7 @@ def at(studio: Studio, browser: Browser, request: pytest.FixtureRequest) -> Iter
     page.goto(studio.url)
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
-    page.locator("#edit .view").wait_for()
-    expect(page.locator("#edit-generate")).to_have_text("Generate")
-    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
+    ready(page)
     yield page
     context.close()
     assert not faults
@@ -45,6 +43,14 @@ def photo(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
+
+
+def ready(page: Page) -> None:
+    """Edit is there, and has heard from the studio what to show."""
+    page.locator("#edit .view").wait_for()
+    expect(page.locator("#edit-generate")).to_have_text("Generate")
+    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
+    page.locator("#edit-file input[type=file]").wait_for(state="attached")
 
 
 def open_picture(page: Page, file: Path) -> None:
@@ -255,10 +261,9 @@ def tab_to(page: Page, selector: str) -> None:
 def test_edit_by_the_keyboard_alone(page: Page, photo: Path) -> None:
     page.get_by_role("tab", name="Edit").focus()
     page.keyboard.press("Enter")
-    page.locator("#edit .view").wait_for()
+    ready(page)
     tab_to(page, "#edit-field-prompt textarea")
     page.keyboard.type("a red apple")
-    page.locator("#edit-file input[type=file]").wait_for(state="attached")
     tab_to(page, "#edit [data-do=open]")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
@@ -283,7 +288,7 @@ def test_edit_by_the_keyboard_alone(page: Page, photo: Path) -> None:
 
 def test_every_control_of_edit_has_a_name(page: Page, photo: Path) -> None:
     page.get_by_role("tab", name="Edit").click()
-    page.locator("#edit .view").wait_for()
+    ready(page)
     open_picture(page, photo)
     for panel in PANELS:
         page.get_by_role("button", name=panel).click()
