@@ -37,9 +37,7 @@ window.AtelierMemory = (() => {
         transaction.oncomplete = resolve;
         transaction.onabort = () => reject(transaction.error);
       });
-      const found = await use(transaction.objectStore("edit"));
-      await through;
-      return found;
+      return (await Promise.all([use(transaction.objectStore("edit")), through]))[0];
     } finally {
       base.close();
     }
