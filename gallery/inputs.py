@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
@@ -16,40 +17,101 @@ from PIL import Image, ImageCms, ImageOps
 from gallery import files
 from gallery.pictures import MAX_PIXELS, PictureError, open_picture
 
+ORIENTATION = 0x0112  # a tag of EXIF: 1 is upright, 2 to 8 are turned or mirrored
+UNREADABLE = "Picture: its colour profile cannot be read; sRGB, or none, is allowed."
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def upright(image: Image.Image) -> Image.Image:
     """As recipes mean ``image``: turned as its EXIF says, 8 bits, sRGB, or RGBA where it has transparency.
 
-    Raises ``PictureError`` for a colour profile that cannot be read.
+    Raises ``PictureError`` for a colour profile that cannot be read or is not for such pixels.
     """
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I"):  # 16 bits, as depth maps have them; Pillow would cut them off at 255
-        turned = Image.fromarray((np.asarray(turned) >> 8).clip(0, 255).astype(np.uint8))
+        turned = _of_8_bits(turned)
     plain = _in_srgb(turned, image.info.get("icc_profile"))
     plain.info.clear()  # of texts, profiles and places
     return plain
 
 
+def conversions(image: Image.Image, depth: int) -> tuple[str, ...]:
+    """What ``upright`` changes of an opened picture of ``depth`` bits (``gallery.pictures.depth_of``), a
+    sentence each. Raises ``PictureError`` as it does."""
+    told = []
+    turn = image.getexif().get(ORIENTATION, 1)
+    if turn in range(2, 9):
+        told.append(f"The picture was turned as it was held: its EXIF orientation is {turn}.")
+    if depth == 16:
+        told.append("The picture's 16 bits a channel became 8: the lower byte of each value was dropped.")
+        if image.mode == "RGB" and "transparency" in image.info:  # Pillow holds 16 against 8
+            told.append("Its transparent colour has 16 bits, too: what is transparent may not be what was.")
+    if (found := _profile(image.info.get("icc_profile"))) is not None:
+        told.append(f"The picture's colours were brought from {found.name[:60]!r} into sRGB or its nearest.")
+    elif image.mode == "CMYK":
+        told.append("The picture's CMYK became RGB, roughly: it has no colour profile.")
+    return tuple(told)
+
+
+def _of_8_bits(image: Image.Image) -> Image.Image:
+    """L, or LA where one of the values means transparent."""
+    values, clear = np.asarray(image), image.info.get("transparency")
+    grey = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+    if clear is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8))))
+
+
+class _Profile(NamedTuple):
+    """``space`` is ICC's name of what its pictures' values are: RGB, GRAY, CMYK and others."""
+
+    name: str
+    space: str
+    colours: ImageCms.ImageCmsProfile
+
+
+def _profile(data: bytes | None) -> _Profile | None:
+    """What an ICC profile says; None for none, and for sRGB's own, which changes nothing."""
+    if not data:
+        return None
+    try:
+        found = ImageCms.ImageCmsProfile(BytesIO(data))
+        name = ImageCms.getProfileDescription(found).strip()
+        space = found.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        raise PictureError(UNREADABLE) from None
+    return None if "srgb" in name.lower() and "linear" not in name.lower() else _Profile(name, space, found)
+
+
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB or RGBA with the colours that ``profile`` (ICC) says; none, and sRGB's own, change nothing."""
     plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    if not profile or image.mode.startswith("I"):
+    if (found := _profile(profile)) is None:
         return plain
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        name = ImageCms.getProfileDescription(source).lower()
-        if "srgb" in name and "linear" not in name:
-            return plain
-        seen = image if image.mode in ("L", "CMYK") else image.convert("RGB")
-        made = ImageCms.profileToProfile(seen, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        raise PictureError("Picture: its colour profile cannot be read; sRGB, or none, is allowed.") from None
+        srgb = ImageCms.createProfile("sRGB")
+        made = ImageCms.profileToProfile(_meant(image, found), found.colours, srgb, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        raise PictureError(UNREADABLE) from None
     assert made is not None
     if plain.mode == "RGBA":
         made.putalpha(plain.getchannel("A"))
     return made
+
+
+def _meant(image: Image.Image, profile: _Profile) -> Image.Image:
+    """The values of ``image`` that the profile speaks of. Raises ``PictureError`` where it has none such."""
+    if profile.space == "CMYK" and image.mode == "CMYK":
+        return image
+    if profile.space == "RGB" and image.mode != "CMYK":
+        return image.convert("RGB")
+    if profile.space == "GRAY" and image.mode != "CMYK":
+        red, green, blue = image.convert("RGB").split()  # which Pillow makes of deep grey with alpha
+        if red == green == blue:
+            return red
+    pixels = "CMYK" if image.mode == "CMYK" else "RGB"
+    got = f"its colour profile is one for {profile.space}, and its pixels are {pixels}"
+    raise PictureError(f"Picture: {got}; a profile for its pixels, or none, is allowed.")
 
 
 def sha256_of(image: Image.Image) -> str:

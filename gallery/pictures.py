@@ -48,6 +48,13 @@ def open_bytes(data: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     return _decoded(BytesIO(data), formats)
 
 
+def depth_of(file: str | Path) -> int:
+    """Bits of each value in a picture's file: 16 in some PNGs, of which Pillow opens the upper 8 of most."""
+    with Path(file).open("rb") as opened:
+        head = opened.read(25)
+    return head[24] if head[:8] == b"\x89PNG\r\n\x1a\n" and head[12:16] == b"IHDR" else 8
+
+
 def _decoded(source: Path | BytesIO, formats: tuple[str, ...]) -> Image.Image:
     try:
         with Image.open(source, formats=formats) as image:

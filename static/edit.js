@@ -1,7 +1,7 @@
 // The canvas of the Edit tab: shows a picture and its mask, and turns pointers and keys into strokes.
 // Its state outlives the elements it is shown in, as a tab switch may make them anew. Knows no jobs or settings.
 window.AtelierEdit = (() => {
-  const Mask = window.AtelierMask, Layers = window.AtelierLayers, view = new window.AtelierView();
+  const Layers = window.AtelierLayers, Memory = window.AtelierMemory, view = new window.AtelierView();
   const MOST_BYTES = 20e6; // of a mask's file
   const state = {
     picture: null, // {name, url, width, height}
@@ -11,7 +11,7 @@ window.AtelierEdit = (() => {
     opened: 0,
   };
   const touches = new Map(); // fingers on the view
-  let root, box, gesture, drawing, dirty, keeping, chooser;
+  let root, box, gesture, drawing, chooser;
   const layer = () => state.layers?.active; // what is painted
   const part = (name) => root.querySelector(`[data-do=${name}]`);
   const say = (text) => { if (root) root.querySelector(".said").textContent = text; };
@@ -38,7 +38,7 @@ window.AtelierEdit = (() => {
     Object.assign(view, { fitted: true, tip: null });
     if (!kept && !same) view.size = Math.max(4, Math.round(Math.min(picture.width, picture.height) / 8));
     show();
-    if (kept) tell(); else changed();
+    changed(); // a canvas that another page left is this page's own from now on
   }
 
   async function loaded(url) {
@@ -50,21 +50,15 @@ window.AtelierEdit = (() => {
 
   // The mask changed
 
+  const keeper = new Memory.Keeper({
+    now: async () => ({ picture: state.picture, ...(await state.layers.blobs()) }),
+    atOnce: () => ({ picture: state.picture, ...state.layers.urls() }),
+    refused: () => say("This browser does not let the mask be kept: a reload would lose it."),
+  });
+
   function changed(what = "") {
     tell(what);
-    dirty = true;
-    keeping ??= keep().finally(() => { keeping = null; });
-  }
-
-  async function keep() { // in the browser's memory; what changes meanwhile is kept too
-    while (dirty) {
-      dirty = false;
-      try {
-        await Mask.keep({ picture: state.picture, ...(await state.layers.blobs()) });
-      } catch {
-        say("This browser does not let the mask be kept: a reload would lose it.");
-      }
-    }
+    keeper.changed();
   }
 
   function tell(what = "") {
@@ -285,7 +279,7 @@ window.AtelierEdit = (() => {
     event.target.closest?.(".compare")?.style.setProperty("--at", `${event.target.value}%`);
   });
 
-  Mask.kept().then((kept) => {
+  Memory.kept().then((kept) => {
     if (kept && !state.opened) return open(kept.picture, { kept });
   }).catch(() => {}); // a browser that keeps nothing says so when there is something to keep
 

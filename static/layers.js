@@ -64,7 +64,12 @@ window.AtelierLayers = (() => {
       return { mask: await this.mask.blob(), sketch: await this.sketch?.blob(), regions: await Promise.all(regions) };
     }
 
-    async restore({ mask, sketch, regions = [] }) { // what blobs() made
+    urls() { // the same at once
+      const regions = this.regions.map(({ prompt, weight, mask }) => ({ prompt, weight, mask: mask.url() }));
+      return { mask: this.mask.url(), sketch: this.sketch?.url(), regions };
+    }
+
+    async restore({ mask, sketch, regions = [] }) { // what blobs() or urls() made
       await this.mask.restore(mask);
       if (sketch) await this.sketched().restore(sketch);
       for (const { mask: blob, ...words } of regions) await this.add(words)?.mask.restore(blob);

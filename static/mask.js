@@ -1,4 +1,4 @@
-// The mask over a picture: what is painted, what can be undone, what outlives a reload; and a sketch, which is as
+// The mask over a picture: what is painted, and what can be undone; and a sketch, which is as
 // a mask in several colours. Knows no pointers or keys.
 window.AtelierMask = (() => {
   const TINT = [255, 38, 92];
@@ -88,10 +88,10 @@ window.AtelierMask = (() => {
       });
     }
 
-    take(image) { // white is masked, black and what is transparent is not
+    take(image) { // white is masked, black and what is transparent is not; a region's may have another size
       const seen = blank(this.width, this.height).getContext("2d");
       seen.fillRect(0, 0, this.width, this.height);
-      seen.drawImage(image, 0, 0);
+      seen.drawImage(image, 0, 0, this.width, this.height);
       const { data } = seen.getImageData(0, 0, this.width, this.height);
       const alpha = new Uint8Array(this.width * this.height);
       for (let k = 0; k < alpha.length; k++)
@@ -172,7 +172,12 @@ window.AtelierMask = (() => {
       return new Promise((resolve) => this.canvas.toBlob(resolve, "image/png"));
     }
 
-    async restore(blob) { // what blob() made; nothing to undo
+    url() { // the same at once
+      return this.canvas.toDataURL("image/png");
+    }
+
+    async restore(kept) { // what blob() or url() made; nothing to undo
+      const blob = typeof kept === "string" ? await (await fetch(kept)).blob() : kept;
       const image = await createImageBitmap(blob);
       this.ink.clearRect(0, 0, this.width, this.height);
       this.ink.drawImage(image, 0, 0);
@@ -189,7 +194,7 @@ window.AtelierMask = (() => {
     }
 
     png() {
-      return this.canvas.toDataURL("image/png");
+      return this.url();
     }
 
     take(image) {
@@ -200,21 +205,5 @@ window.AtelierMask = (() => {
     }
   }
   Mask.Sketch = Sketch;
-
-  // The browser's memory: database "atelier", as the settings are localStorage's "atelier".
-  const asked = (request) => new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-  const store = async (mode) => {
-    const opening = indexedDB.open("atelier", 1);
-    opening.onupgradeneeded = () => opening.result.createObjectStore("edit");
-    const base = await asked(opening);
-    const found = base.transaction("edit", mode).objectStore("edit");
-    found.transaction.oncomplete = found.transaction.onabort = () => base.close();
-    return found;
-  };
-  Mask.keep = async (canvas) => asked((await store("readwrite")).put(canvas, "canvas"));
-  Mask.kept = async () => asked((await store("readonly")).get("canvas"));
   return Mask;
 })();

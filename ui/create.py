@@ -20,6 +20,7 @@ from ui.additions import Additions
 from ui.counter import Counter
 from ui.form import RANDOM, Form
 from ui.influences import CONTROLS, REFERENCES, Influences
+from ui.rerun import Rerun
 from ui.switched import Switched
 from ui.watch import QUIET, Watch
 
@@ -37,19 +38,10 @@ EXAMPLES = (
 HINT = """<p class="hint">More steps are slower and a little more exact. Guidance is how strongly the prompt
 is followed. Sizes are pixels. Seed −1 is a new one each time: the one used is shown below the picture, and ♻️
 takes it over; several pictures use the seeds that follow.</p>"""
-COSTLY = (
-    "model",
-    "prompt",
-    "sampler",
-    "schedule",
-    "sigmas",
-    "steps",
-    "guidance",
-    "guidance_rule",
-    "guidance_low",
-    "guidance_high",
-    "perturbation",
-)  # they decide how often the model is asked, and how often is enough
+COSTLY = (  # they decide how often the model is asked, and how often is enough
+    "model", "prompt", "sampler", "schedule", "sigmas", "steps", "guidance", "guidance_rule",
+    "guidance_low", "guidance_high", "perturbation",
+)  # fmt: skip
 
 NO_PLACE = ("regions", "upscale")  # parts of a recipe
 
@@ -93,6 +85,7 @@ class Create:
         self._counters = (prompt, Counter(self._engine, "negative", joins=False))
         self._negative_hint = gr.HTML(elem_id="negative-hint")
         self.watch.buttons()
+        self.rerun = Rerun(self._gallery, "restored-")
         self._examples = gr.Dataset(
             components=["textbox"], samples=[[text] for text in EXAMPLES], samples_per_page=len(EXAMPLES),
             label="Try", elem_id="examples", type="values",
@@ -134,8 +127,9 @@ class Create:
         form, kept = self.form, self.kept
         asked = [kept, *form.components]
         self.watch.generate.click(
-            self._start, self._settings_now, self.watch.outputs, preprocess=False, **QUIET
-        )
+            self._start, self._settings_now, [*self.watch.outputs, *self.rerun.outputs], preprocess=False,
+            **QUIET,
+        )  # fmt: skip
         for panel in self._influences:
             for change in panel.listen():
                 self.keep_after(change)
@@ -239,7 +233,7 @@ class Create:
         except (RecipeError, QueueFull) as error:
             return {self.watch.notice: show.notice(str(error))}
         settings = dict(zip(self._names, values, strict=True))
-        return self.watch.start(job, {**kept, "settings": settings, **lists})
+        return {**self.watch.start(job, {**kept, "settings": settings, **lists}), **self.rerun.offered()}
 
     @property
     def asked(self) -> list[Component]:
@@ -275,7 +269,7 @@ class Create:
         try:
             found = restore(Path(file))
         except (PictureError, MetadataError) as error:
-            return {self.watch.notice: show.notice(str(error)), self._file: None}
+            return {self.watch.notice: show.notice(str(error)), self._file: None, **self.rerun.offered()}
         return {**self.reuse(found.recipe, found.notes, found.studio), self._file: None}
 
     def reuse(self, recipe: Recipe, notes: tuple[str, ...] = (), studio: str = "") -> Updates:
@@ -284,20 +278,19 @@ class Create:
             notes = (*notes, f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes = (*notes, f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        if recipe.edit is not None:
-            notes = (*notes, "Not restored: Edit. The Gallery’s “Re-run this edit” restores it, in Edit.")
-        for part in NO_PLACE:
+        notes = (*notes, *self.rerun.notes(recipe))
+        for part in NO_PLACE if recipe.edit is None else ():  # regions go with the edit
             if getattr(recipe, part):
                 title = Recipe.model_fields[part].title
                 notes = (*notes, f"Not restored: {title}, which Create has no place for.")
         updates = {**self.form.updates(self.form.filled(recipe)), **self._switched.of(recipe)}
         for panel in self._influences:
             updates |= panel.of(recipe)
-        return {**updates, self.watch.notice: show.restored(notes, studio)}
+        return {**updates, **self.rerun.offered(recipe), self.watch.notice: show.restored(notes, studio)}
 
     @property
     def reuse_outputs(self) -> list[Component]:
-        return [self.watch.notice, *self.remembered]
+        return [self.watch.notice, *self.rerun.outputs, *self.remembered]
 
     @property
     def remembered(self) -> list[Component]:

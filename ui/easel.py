@@ -22,7 +22,7 @@ from pipelines.recipe import MOST_REGIONS as MOST
 from pipelines.recipe import Edit, RecipeError, Region
 
 STATIC = Path(__file__).parents[1] / "static"
-SCRIPTS = tuple(STATIC / name for name in ("mask.js", "layers.js", "view.js", "edit.js"))
+SCRIPTS = tuple(STATIC / name for name in ("memory.js", "mask.js", "layers.js", "view.js", "edit.js"))
 DATA = "data:image/png;base64,"
 NO_PICTURE = "Init picture: got none; allowed: PNG, JPEG or WebP. Open one, or send one here."
 WORDS = {"prompt", "weight", "mask"}  # of a region
@@ -62,12 +62,7 @@ class Easel:
         return self.name(self._inputs.add(open_kept(entry.path)), {"keepMask": keep_mask})
 
     def edit(self, edit: Edit, regions: Sequence[Region]) -> str:
-        """The same, for all that an edit was made of. Raises ``RecipeError`` where it is not here."""
-        named = [("Init picture", edit.picture), ("Mask", edit.mask), ("Sketch", edit.sketch)]
-        named += [(f"Region {k}", region.mask) for k, region in enumerate(regions, 1)]
-        for label, name in named:
-            if name is not None and self._inputs.file(name) is None:
-                raise RecipeError(f"{label}: got {name[:12]}…, which is not here; allowed: one that is.")
+        """The same, for all that an edit was made of, which is kept here."""
         made: dict[str, Any] = {
             "regions": [
                 {"prompt": one.prompt, "weight": one.weight, "url": self.url(one.mask)} for one in regions

@@ -10,19 +10,26 @@ import gradio as gr
 from gradio.blocks import BlockContext
 from gradio.components import Component
 from gradio.events import Dependency
+from PIL import Image
 
 from engine import Catalogue, Engine, QueueFull
-from gallery import Entry, Gallery, PictureError
+from gallery import Entry, Gallery, MetadataError, PictureError, open_picture
+from gallery.inputs import conversions
+from gallery.metadata import restore_from
+from gallery.pictures import depth_of
 from pipelines.recipe import Recipe, RecipeError
 from ui import show
 from ui.create import Create
 from ui.easel import OPEN, Easel, Given
 from ui.edit_settings import EditSettings
 from ui.history import PICK, History, clicked
+from ui.rerun import Rerun, missing
 from ui.upscale import Upscale
 from ui.watch import QUIET, Updates, Watch
 
 GONE = "Picture: it is no longer there."
+AGAIN = "An edit made this picture: “Re-run this edit” restores what it was made of, in place of the picture."
+NOT_AGAIN = "An edit made this picture, and cannot be run again here:"
 
 
 class Edit:
@@ -58,6 +65,7 @@ class Edit:
     def _write(self) -> None:
         self.settings.words()
         self.watch.buttons()
+        self._rerun = Rerun(self._gallery, "edit-")
 
     def _out(self) -> None:
         self.watch.pictures("min(46vh, 420px)")
@@ -80,8 +88,8 @@ class Edit:
         watch = self.watch
         watch.generate.click(
             self._start, [self._create.kept, self._kept, *self.settings.asked, *self._easel.given],
-            watch.outputs, preprocess=False, js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]",
-            **QUIET,
+            [*watch.outputs, *self._rerun.outputs], preprocess=False,
+            js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
         watch.listen()
         self._upscale.listen(self._create.kept, self._kept)
@@ -89,14 +97,14 @@ class Edit:
         self._after(
             self._tree.select(clicked(self._again), None, self.taken, trigger_mode="multiple", **QUIET)
         )
-        opened = self._file.upload(
-            self._open, [self._file], [self._file, self._easel.told, watch.notice], **QUIET
-        )
+        opened = self._file.upload(self._open, [self._file], [self._file, *self._told], **QUIET)
         opened.then(None, [self._easel.told], None, js=OPEN, **QUIET)
         self.receive(self._go_on.click, watch.picked, self._again)
         self.receive(self._enlarge.click, watch.picked, self._enlarged)
         self.receive(self._create.to_edit.click, self._create.watch.picked, self.take)
         self.receive(self._create.to_upscale.click, self._create.watch.picked, self.to_upscale)
+        for offer in (self._rerun, self._create.rerun):
+            self.receive(offer.button.click, offer.recipe, self.restore)
         sent = self._to_create.click(
             self._send, [watch.picked], [self._tabs, *self._create.reuse_outputs], **QUIET
         )
@@ -104,9 +112,10 @@ class Edit:
         self.settings.listen()
 
     def receive(
-        self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[str], Updates]
+        self, click: Callable[..., Dependency], picked: gr.State, take: Callable[[Any], Updates]
     ) -> None:
-        """A click elsewhere brings a picture here: ``take`` is given the id of the entry in ``picked``."""
+        """A click elsewhere brings a picture here: ``take`` is given what is in ``picked``, an entry's id
+        mostly."""
         self._after(click(take, [picked], self.taken, **QUIET))
 
     def _after(self, change: Dependency) -> None:
@@ -117,7 +126,12 @@ class Edit:
     @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
-        return [self._tabs, self._easel.told, self.watch.notice, self._upscale.panel, *self.settings.outputs]
+        return [self._tabs, *self._told, self._upscale.panel, *self.settings.outputs]
+
+    @property
+    def _told(self) -> list[Component]:
+        """What ``_opened`` changes."""
+        return [self._easel.told, self.watch.notice, *self._rerun.outputs]
 
     @property
     def remembered(self) -> list[Component | BlockContext]:
@@ -142,7 +156,8 @@ class Edit:
             return {self.watch.notice: show.notice(str(error))}
         except OSError as error:
             return {self.watch.notice: show.notice(f"Mask: it could not be kept: {error.strerror}.")}
-        return self.watch.start(job, {**kept, **self.settings.remembered(settings)})
+        memory = {**kept, **self.settings.remembered(settings)}
+        return {**self.watch.start(job, memory), **self._rerun.offered()}
 
     def recipe(self, settings: list[Any], given: Given) -> Recipe:
         """What the tab asks for. Raises ``RecipeError`` and OSError."""
@@ -151,19 +166,27 @@ class Edit:
         return Recipe.read(recipe.model_dump() | {"edit": part | edit, "regions": regions})
 
     def _open(self, file: str | None) -> Updates:
-        """A file was dropped or chosen."""
+        """A file was dropped or chosen: it is drawn over next, or what made it is run again."""
         if file is None:
             return {self._file: None, self._easel.told: ""}
-        return {self._file: None, **self._opened(lambda: self._easel.file(file))}
+        updates = {self._file: None, **self._opened(lambda: self._easel.file(file))}
+        if not updates[self._easel.told]:
+            return updates
+        image = open_picture(file)
+        changed, recipe = conversions(image, depth_of(file)), _described(image)
+        gone = missing(recipe, self._gallery.inputs) if recipe is not None else []
+        again = AGAIN if recipe is not None and not gone else ""
+        said = show.good_news(*changed, again) + (show.notice(NOT_AGAIN, *gone) if gone else "")
+        return {**updates, **self._rerun.offered(recipe), self.watch.notice: said}
 
     def _opened(self, tell: Callable[[], str]) -> Updates:
         try:
-            return {self._easel.told: tell(), self.watch.notice: ""}
+            return {self._easel.told: tell(), self.watch.notice: "", **self._rerun.offered()}
         except (PictureError, RecipeError) as error:
             said = str(error)
         except OSError as error:
             said = f"Picture: it could not be kept: {error.strerror}."
-        return {self._easel.told: "", self.watch.notice: show.notice(said)}
+        return {self._easel.told: "", self.watch.notice: show.notice(said), **self._rerun.offered()}
 
     def take(self, entry_id: str) -> Updates:
         """A picture of the gallery comes, with the words and the model that made it."""
@@ -195,11 +218,17 @@ class Edit:
     def rerun(self, entry_id: str) -> Updates:
         """All that made an edited picture: its picture, its mask and every setting."""
         entry = self._there(entry_id)
-        recipe = entry.recipe if entry is not None else None
-        if recipe is None or recipe.edit is None:
+        if entry is None or entry.recipe is None or entry.recipe.edit is None:
             return self._lost()
-        edit = recipe.edit
-        updates = self._opened(lambda: self._easel.edit(edit, recipe.regions))
+        return self.restore(entry.recipe)
+
+    def restore(self, recipe: Recipe) -> Updates:
+        """The same, of a recipe with an edit."""
+        assert (edit := recipe.edit) is not None
+        if gone := missing(recipe, self._gallery.inputs):
+            updates = {self._easel.told: "", self.watch.notice: show.notice(*gone), **self._rerun.offered()}
+        else:
+            updates = self._opened(lambda: self._easel.edit(edit, recipe.regions))
         if updates[self._easel.told]:
             notes = self.settings.missing(recipe)
             restored = show.good_news("The edit was restored: Generate draws it.")
@@ -223,3 +252,12 @@ class Edit:
 
     def _lost(self) -> Updates:
         return {self._easel.told: "", self.watch.notice: show.notice(GONE)}
+
+
+def _described(image: Image.Image) -> Recipe | None:
+    """The recipe of the edit that a picture's file says it is, if it does."""
+    try:
+        recipe = restore_from(image).recipe
+    except MetadataError:
+        return None
+    return recipe if recipe.edit is not None else None

@@ -17,9 +17,11 @@ from ui import advanced, show
 from ui.form import RANDOM, Form
 from ui.influences import CONTROLS, REFERENCES, Influences
 from ui.part import Part
+from ui.switched import Switched
 from ui.watch import QUIET, Updates
 
 TAKEN = ("prompt", "negative", "model", "sampler", "schedule", "steps", "guidance", "width", "height", "vae")
+SWITCHED = ("variation", "tiles")  # a second pass over an edit is another edit
 MARGINS = ("left", "right", "top", "bottom")
 SEEN = """Width and Height are what the model sees of the picture, or of the mask and its padding; the result
 has the picture's own size. Seed −1 is a new one each time."""
@@ -50,6 +52,7 @@ class EditSettings:
             Influences(CONTROLS, self._engine.controlnets, self._gallery, "edit-"),
             Influences(REFERENCES, self._engine.ip_adapters, self._gallery, "edit-"),
         )
+        self._switched = Switched(SWITCHED, "edit-")
         with gr.Accordion("Advanced", open=False, elem_id="edit-advanced"):
             self.part.make("resize")
             advanced.place(self.form)
@@ -125,11 +128,11 @@ class EditSettings:
 
     @property
     def _boxes(self) -> list[Component]:
-        return [*self.form.components, *self.part.components]
+        return [*self.form.components, *self._switched.components, *self.part.components]
 
     @property
     def _names(self) -> list[str]:
-        return [*self.form.names, *self.part.names]
+        return [*self.form.names, *self._switched.names, *self.part.names]
 
     # What the listeners do
 
@@ -137,10 +140,12 @@ class EditSettings:
         """What the page shows: the recipe but for its edit, whose values are not yet checked. Raises
         ``RecipeError``."""
         lists, boxes = values[: len(self._panels)], values[len(self._panels) :]
-        recipe = self.form.read(boxes[: len(self.form.names)])
+        many = len(self.form.names)
+        until = many + len(self._switched.names)
+        recipe = self._switched.put_into(self.form.read(boxes[:many]), boxes[many:until])
         for panel, text in zip(self._panels, lists, strict=True):
             recipe = panel.put_into(recipe, text)
-        return recipe, self.part.read(boxes[len(self.form.names) :])
+        return recipe, self.part.read(boxes[until:])
 
     def remembered(self, values: Sequence[Any]) -> dict[str, Any]:
         """``values`` as the browser is to keep them."""
@@ -153,6 +158,7 @@ class EditSettings:
         found = memory.get("settings")
         settings = found if isinstance(found, dict) else {}
         shown = {**self.form.offered(), **self.form.updates(self.form.kept(settings))}
+        shown |= self._switched.restored(settings)
         for panel in self._panels:
             shown |= panel.restored(memory.get(panel.kind.field))
         return {**shown, **self.part.updates(settings)}
@@ -169,19 +175,16 @@ class EditSettings:
     def restored(self, recipe: Recipe) -> Updates:
         """Show all of an edit's settings."""
         assert recipe.edit is not None
-        updates = self.form.updates(self.form.filled(recipe))
+        updates = {**self.form.updates(self.form.filled(recipe)), **self._switched.of(recipe)}
         for panel in self._panels:
             updates |= panel.of(recipe)
         return {**updates, **self.part.updates(recipe.edit.model_dump())}
 
     def missing(self, recipe: Recipe) -> list[str]:
-        """What of an edit's settings has no place here, a line each."""
+        """What of an edit's settings cannot be shown here, a line each."""
         notes = []
         if not self.form.has_model(recipe.model):
             notes.append(f"Not restored: Model {recipe.model!r} is not here; the one chosen stays.")
         if not self.form.has_vae(recipe.vae):
             notes.append(f"Not restored: VAE {recipe.vae!r} is not here; the one chosen stays.")
-        for part in ("variation", "tiles"):
-            if getattr(recipe, part) is not None:
-                notes.append(f"Not restored: {Recipe.model_fields[part].title}, which Edit has no place for.")
         return notes

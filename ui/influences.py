@@ -17,13 +17,15 @@ from PIL import Image, ImageOps
 
 from engine import PREPROCESSORS, preprocess
 from gallery import Gallery, PictureError
-from gallery.inputs import upright
-from gallery.pictures import open_picture
+from gallery.inputs import conversions, upright
+from gallery.pictures import depth_of, open_picture
 from pipelines.recipe import FieldSpec, Recipe, RecipeError, influence_fields
 from ui import show
 from ui.watch import QUIET
 
 AS_IT_IS = ""  # the preprocessor of a picture that is what the ControlNet reads
+ON_BLACK = "The picture's transparent parts are seen as black."
+DROPPED = "The picture's transparency was dropped: the preprocessor sees the colours below it."
 MOST_CHARACTERS = 10_000  # of the list
 
 Updates = dict[Block, Any]
@@ -181,17 +183,20 @@ class Influences:
         if file is None:
             return {self._made: None, self._name: "", self._hint: self._told()}
         try:
-            picture = upright(open_picture(file))
+            opened = open_picture(file)
+            picture, said = upright(opened), conversions(opened, depth_of(file))
+            if picture.mode == "RGBA":
+                said = (*said, DROPPED if preprocessor != AS_IT_IS else ON_BLACK)
             if preprocessor != AS_IT_IS:
                 picture = preprocess(picture, preprocessor)
             kept = self._gallery.inputs.add(picture)
         except (PictureError, ValueError) as error:
             return {self._made: None, self._name: "", self._hint: show.notice(str(error))}
         except OSError as error:
-            said = show.notice(f"Picture: it could not be kept: {error.strerror}.")
-            return {self._made: None, self._name: "", self._hint: said}
+            lost = show.notice(f"Picture: it could not be kept: {error.strerror}.")
+            return {self._made: None, self._name: "", self._hint: lost}
         seen = picture if self.kind.preprocessed else _middle(picture)
-        return {self._made: seen, self._name: kept, self._hint: self._told()}
+        return {self._made: seen, self._name: kept, self._hint: show.good_news(*said) + self._told()}
 
     def _added(self, text: str, picture: str, reader: str | None, *settings: Any) -> Updates:
         if not picture:

@@ -15,10 +15,11 @@ from ui.form import component, shows
 
 
 class Part:
-    """Components by field name. ``without`` are the fields that no box is for."""
+    """Components by field name. ``without`` are the fields that no box is for; ``prefix`` begins the
+    components' ids, which must differ where a page has the part several times."""
 
-    def __init__(self, part: str, without: Collection[str] = ()) -> None:
-        self._part = part
+    def __init__(self, part: str, without: Collection[str] = (), prefix: str = "") -> None:
+        self._begin = f"{prefix}{part}"
         self._specs = {spec.name: spec for spec in part_fields(part) if spec.name not in without}
         self._made: dict[str, Component] = {}
 
@@ -41,7 +42,7 @@ class Part:
     def make(self, name: str, **look: Any) -> Component:
         """The component of field ``name``, rendered here; ``look`` is passed on to Gradio."""
         spec = self._specs[name]
-        look = {"label": spec.label, "info": spec.help, "elem_id": f"{self._part}-{name}", **look}
+        look = {"label": spec.label, "info": spec.help, "elem_id": f"{self._begin}-{name}", **look}
         self._made[name] = component(spec, spec.default, look)
         return self._made[name]
 

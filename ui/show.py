@@ -59,8 +59,10 @@ def notice(*lines: str) -> str:
     return '<div class="notice" role="alert">' + "".join(f"<p>{line}</p>" for line in said) + "</div>"
 
 
-def good_news(line: str) -> str:
-    return f'<div class="notice good" role="status"><p>{escape(line)}</p></div>'
+def good_news(*lines: str) -> str:
+    """What is as it should be, or was done to make it so. Empty lines are left out."""
+    said = "".join(f"<p>{escape(line)}</p>" for line in lines if line)
+    return f'<div class="notice good" role="status">{said}</div>' if said else NOTHING
 
 
 def restored(notes: Sequence[str], studio: str) -> str:

@@ -17,24 +17,24 @@ PARTS = ("hires", "variation", "tiles")
 
 
 class Switched:
-    """An accordion with a switch for each part, made where it is to stand. The style sheet shows the boxes of
-    those that are on."""
+    """An accordion with a switch for each of ``parts``, made where it is to stand. The style sheet shows the
+    boxes of those that are on. ``prefix`` begins the ids, which must differ where a page has several."""
 
-    def __init__(self) -> None:
-        self._parts = {name: Part(name) for name in PARTS}
+    def __init__(self, parts: Sequence[str] = PARTS, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._parts = {name: Part(name, prefix=prefix) for name in parts}
         self._switches: dict[str, Component] = {}
-        titles = [str(Recipe.model_fields[name].title) for name in PARTS]
-        with gr.Accordion(
-            ", ".join([titles[0], *map(str.lower, titles[1:])]), open=False, elem_id="switched"
-        ):
-            for name, title in zip(PARTS, titles, strict=True):
+        titles = [str(Recipe.model_fields[name].title) for name in parts]
+        said = ", ".join([titles[0], *map(str.lower, titles[1:])])
+        with gr.Accordion(said, open=False, elem_id=f"{prefix}switched"):
+            for name, title in zip(parts, titles, strict=True):
                 self._make(name, title)
 
     def _make(self, name: str, title: str) -> None:
-        part = self._parts[name]
-        with gr.Column(elem_classes="switched", elem_id=f"switched-{name}"):
+        part, told = self._parts[name], Recipe.model_fields[name].description
+        with gr.Column(elem_classes="switched", elem_id=f"{self._prefix}switched-{name}"):
             self._switches[name] = gr.Checkbox(
-                False, label=title, info=Recipe.model_fields[name].description, elem_id=f"{name}-on"
+                False, label=title, info=told, elem_id=f"{self._prefix}{name}-on"
             )
             fields = part.fields
             for pair in zip(fields[::2], fields[1::2], strict=True):
@@ -46,13 +46,15 @@ class Switched:
     @property
     def components(self) -> list[Component]:
         """Each switch, and the boxes that it is for."""
-        return [one for name in PARTS for one in (self._switches[name], *self._parts[name].components)]
+        return [one for name, part in self._parts.items() for one in (self._switches[name], *part.components)]
 
     @property
     def names(self) -> list[str]:
         """What the browser keeps the values of the components under."""
         return [
-            key for name in PARTS for key in (name, *(f"{name}-{box}" for box in self._parts[name].names))
+            key
+            for name, part in self._parts.items()
+            for key in (name, *(f"{name}-{box}" for box in part.names))
         ]
 
     def put_into(self, recipe: Recipe, values: Sequence[Any]) -> Recipe:

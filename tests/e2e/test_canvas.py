@@ -43,7 +43,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.route(ADDRESS + "**", answer)
+    context.route(ADDRESS + "**", answer)
     page.goto(ADDRESS)
     open_picture(page)
     yield page
@@ -146,20 +146,35 @@ def test_zoomed_and_panned_strokes_land_where_the_pointer_is(page: Page) -> None
     assert drawn[30, 44:53].min() == 255 and drawn[:20].max() == 0
 
 
-def kept_bytes(page: Page) -> int:
-    return page.evaluate("async () => (await AtelierMask.kept())?.mask?.size ?? 0")
-
-
-def test_the_mask_outlives_a_reload(page: Page) -> None:
-    until(lambda: kept_bytes(page) > 0)
-    empty = kept_bytes(page)
-    stroke(page, (20, 32), (70, 40))
-    drawn = mask(page)
-    until(lambda: kept_bytes(page) > empty)
+def reloaded(page: Page) -> np.ndarray:
     page.reload()
     page.wait_for_function("AtelierEdit.given()[1] !== ''")
-    assert (mask(page) == drawn).all()
     assert page.evaluate("AtelierEdit.given()[0]") == "a"
+    return mask(page)
+
+
+def test_a_reload_right_after_a_stroke_loses_nothing(page: Page) -> None:
+    page.evaluate("HTMLCanvasElement.prototype.toBlob = () => {}")  # as if the picture were endlessly large
+    stroke(page, (20, 32), (70, 40))
+    drawn = mask(page)
+    assert (reloaded(page) == drawn).all()
+    until(lambda: page.evaluate("Object.keys(localStorage).length") == 0)  # what was left is where it belongs
+    assert (reloaded(page) == drawn).all()
+
+
+def test_two_pages_do_not_disturb_each_other(page: Page) -> None:
+    stroke(page, (20, 12), (70, 12))
+    first = mask(page)
+    assert (reloaded(page) == first).all()
+    with page.context.expect_page() as opened:
+        page.evaluate("window.open(location.href) && 0")  # has the first one's sessionStorage
+    other = opened.value
+    other.wait_for_function("AtelierEdit.given()[1] !== ''")
+    assert (mask(other) == first).all()  # what the last page left
+    stroke(other, (20, 50), (70, 50))
+    second = mask(other)
+    assert (second != first).any()
+    assert (reloaded(page) == first).all() and (reloaded(other) == second).all()
 
 
 def test_elements_made_anew_show_the_same_mask(page: Page) -> None:
@@ -187,6 +202,45 @@ def test_the_keyboard_alone_paints(page: Page) -> None:
     drawn = mask(page)
     assert drawn[32, 34:49].min() == 255 and drawn[:, 60:].max() == 0
     expect(page.locator(".said")).to_contain_text("Painted at")
+
+
+def test_a_pen_paints_its_other_end_erases_and_a_palm_beside_it_does_nothing(page: Page) -> None:
+    wire = page.context.new_cdp_session(page)
+    page.evaluate("addEventListener('pointerdown', (event) => { window.kind = event.pointerType; }, true)")
+
+    def pen(kind: str, x: float, y: float) -> None:
+        place = dict(zip("xy", at(page, x, y), strict=True))
+        held = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen", "force": 0.5}
+        wire.send("Input.dispatchMouseEvent", {"type": kind, **place, **held})
+
+    def palm(kind: str, *points: tuple[float, float]) -> None:
+        places = [dict(zip("xy", at(page, *point), strict=True)) for point in points]
+        wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": places})
+
+    pen("mousePressed", 20, 32)
+    assert page.evaluate("kind") == "pen"
+    pen("mouseMoved", 40, 32)
+    palm("touchStart", (60, 58))
+    palm("touchMove", (80, 58))
+    palm("touchEnd")
+    pen("mouseMoved", 70, 32)
+    pen("mouseReleased", 70, 32)
+    drawn = mask(page)
+    assert drawn[32, 20:71].min() == 255 and drawn[45:].max() == 0
+    page.mouse.move(*at(page, 45, 20))  # a browser has no way to turn a pen but to say so: button 5
+    page.evaluate(
+        """([[x, y], [to_x, to_y]]) => {
+            const view = document.querySelector(".view");
+            const turned = { pointerId: 1, pointerType: "pen", button: 5, buttons: 32, bubbles: true };
+            const says = (kind, clientX, clientY) =>
+                view.dispatchEvent(new PointerEvent(kind, { ...turned, clientX, clientY }));
+            says("pointerdown", x, y);
+            says("pointermove", to_x, to_y);
+            says("pointerup", to_x, to_y);
+        }""",
+        [at(page, 45, 20), at(page, 45, 44)],
+    )
+    assert mask(page)[32, 45] == 0 and mask(page)[32, 25] == 255
 
 
 def test_two_fingers_zoom_and_paint_nothing(page: Page) -> None:

@@ -32,9 +32,7 @@ def at(studio: Studio, browser: Browser, request: pytest.FixtureRequest) -> Iter
     page.goto(studio.url)
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
-    page.locator("#edit .view").wait_for()
-    expect(page.locator("#edit-generate")).to_have_text("Generate")
-    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
+    ready(page)
     yield page
     context.close()
     assert not faults
@@ -45,6 +43,14 @@ def photo(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     return tmp_path / "photo.png"
+
+
+def ready(page: Page) -> None:
+    """Edit is there, and has heard from the studio what to show."""
+    page.locator("#edit .view").wait_for()
+    expect(page.locator("#edit-generate")).to_have_text("Generate")
+    expect(page.locator("#edit-stage")).to_contain_text("What you make of the picture appears here.")
+    page.locator("#edit-file input[type=file]").wait_for(state="attached")
 
 
 def open_picture(page: Page, file: Path) -> None:
@@ -98,15 +104,9 @@ def masked(page: Page) -> str:
     return page.evaluate("AtelierEdit.given()[1]")
 
 
-def kept_bytes(page: Page) -> int:
-    return page.evaluate("async () => (await AtelierMask.kept())?.mask?.size ?? 0")
-
-
 def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studio, photo: Path) -> None:
     page = at
     open_picture(page, photo)
-    until(lambda: kept_bytes(page) > 0)
-    empty = kept_bytes(page)
     stroke(page, (40, 60), (110, 60))
     page.get_by_role("tab", name="Gallery").click()
     page.get_by_role("tab", name="Edit").click()
@@ -116,9 +116,7 @@ def test_the_mask_that_was_painted_arrives_and_is_obeyed(at: Page, studio: Studi
     stroke(page, (70, 50), (90, 50))
     painted = masked(page)
     assert painted != before
-    until(lambda: kept_bytes(page) > empty)
-    page.wait_for_timeout(1000)
-    page.reload()
+    page.reload()  # at once
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
     until(lambda: masked(page) == painted)
@@ -159,7 +157,6 @@ def test_regions_and_a_sketch_arrive_outlive_a_reload_and_run_again(
     stroke(page, (70, 60), (90, 60))
     given = page.evaluate("AtelierEdit.given()")
     assert [bool(one) for one in given] == [True, False, True, True]
-    page.wait_for_timeout(1000)
     page.reload()
     page.locator("#generate").wait_for()
     page.get_by_role("tab", name="Edit").click()
@@ -190,20 +187,25 @@ def test_regions_and_a_sketch_arrive_outlive_a_reload_and_run_again(
     assert page.evaluate("AtelierEdit.given()[2]")
 
 
-def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio) -> None:
+def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studio, tmp_path: Path) -> None:
     drawn = draw(page, "a quiet harbour", steps=2)
     page.click("#to-edit")
     expect(page.locator("#edit .sheet canvas")).to_be_visible()
     expect(page.locator("#edit-field-prompt textarea")).to_have_value("a quiet harbour")
     page.get_by_role("button", name="Outpaint").click()
     fill(page, prompt="a loud harbour", strength=0.5, steps=4, left=16)
+    page.get_by_role("button", name="Variation, tiles").click()
+    page.locator("#edit-variation-on input").check()
+    page.locator("#edit-variation-seed input").fill("7")
     recipe = generate(page)
+    assert recipe.variation is not None and recipe.variation.seed == 7
     assert recipe.edit is not None and (recipe.edit.left, recipe.edit.strength) == (16, 0.5)
     assert kept(studio, recipe.edit.picture).shape == (drawn.height, drawn.width, 3)
     first = made(page)[1]
     assert first.shape[1] == drawn.width + 16
 
     fill(page, prompt="something else", left=0, strength=0.9, steps=2)
+    page.locator("#edit-variation-on input").uncheck()
     page.get_by_role("tab", name="Gallery").click()
     page.locator("#search").locator("input, textarea").first.fill("loud harbour")
     expect(page.locator("#grid button.thumbnail-item")).to_have_count(1)
@@ -220,9 +222,18 @@ def test_pictures_are_sent_to_edit_and_edits_run_again(page: Page, studio: Studi
     again, pixels = made(page)
     assert again == recipe and np.abs(pixels.astype(int) - first).max() <= 2
 
+    address = page.locator("#edit-results .preview img").first.get_attribute("src")
+    (tmp_path / "made.png").write_bytes(page.request.get(str(address)).body())
+    fill(page, left=0)
     page.click("#edit-to-create")
     expect(page.locator("#field-prompt textarea")).to_have_value("a loud harbour")
-    expect(page.locator("#notice")).to_contain_text("Re-run this edit")
+    page.locator("#field-prompt textarea").fill("something else")
+    page.locator("#restore input[type=file]").set_input_files(tmp_path / "made.png")
+    expect(page.locator("#field-prompt textarea")).to_have_value("a loud harbour")
+    page.click("#restored-rerun")
+    expect(page.locator("#edit-notice")).to_contain_text("The edit was restored")
+    expect(page.locator("#edit-left input")).to_have_value("16")
+    expect(page.locator("#edit-variation-on input")).to_be_checked()
 
 
 def test_mistakes_are_told(page: Page, tmp_path: Path) -> None:
@@ -233,3 +244,75 @@ def test_mistakes_are_told(page: Page, tmp_path: Path) -> None:
     (tmp_path / "page.png").write_text("<svg onload=alert(1)>")
     page.locator("#edit-file input[type=file]").set_input_files(tmp_path / "page.png")
     expect(page.locator("#edit-notice")).to_contain_text("not a PNG, JPEG or WebP")
+
+
+PANELS = ("Outpaint", "ControlNets", "Reference pictures", "Variation, tiles", "Advanced", "Upscale")
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """By the Tab key, as whoever has no pointer."""
+    for _ in range(80):
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not come to {selector}")
+
+
+def test_edit_by_the_keyboard_alone(page: Page, photo: Path) -> None:
+    page.get_by_role("tab", name="Edit").focus()
+    page.keyboard.press("Enter")
+    ready(page)
+    tab_to(page, "#edit-field-prompt textarea")
+    page.keyboard.type("a red apple")
+    tab_to(page, "#edit [data-do=open]")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(photo)
+    expect(page.locator("#edit .sheet canvas")).to_be_visible()
+    tab_to(page, "#edit .view")
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#easel-said")).to_contain_text("Brush at 80, ")
+    assert not masked(page)
+    page.keyboard.press("Shift+ArrowRight")
+    assert masked(page)
+    for name, text in (("count", "16"), ("steps", "150")):
+        tab_to(page, f"#edit-field-{name} input[type=number]")
+        page.keyboard.press("Control+a")
+        page.keyboard.type(text)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#edit-interrupt")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#edit-generate")).to_be_visible()
+    expect(page.locator("#edit")).to_contain_text("Interrupted.")
+
+
+def test_every_control_of_edit_has_a_name(page: Page, photo: Path) -> None:
+    page.get_by_role("tab", name="Edit").click()
+    ready(page)
+    open_picture(page, photo)
+    for panel in PANELS:
+        page.get_by_role("button", name=panel).click()
+    for part in ("variation", "tiles"):
+        page.locator(f"#edit-{part}-on input").check()
+    page.get_by_role("button", name="Add a region").click()
+    wire = page.context.new_cdp_session(page)
+    wire.send("DOM.enable")
+    root = wire.send("DOM.getDocument")["root"]["nodeId"]
+    edit = wire.send("DOM.querySelector", {"nodeId": root, "selector": "#edit"})["nodeId"]
+
+    def controls() -> dict[str, list[str]]:
+        """Role -> the names that a screen reader says, of all that can have the focus."""
+        found: dict[str, list[str]] = {}
+        for node in wire.send("Accessibility.queryAXTree", {"nodeId": edit})["nodes"]:
+            says = {one["name"]: one["value"].get("value") for one in node.get("properties", ())}
+            if not node["ignored"] and says.get("focusable"):
+                found.setdefault(node["role"]["value"], []).append(node.get("name", {}).get("value", ""))
+        return found
+
+    named = controls()
+    assert all(name.strip() for names in named.values() for name in names), named
+    assert {"Prompt of the region", "Prompt", "Negative prompt"} <= set(named["textbox"])
+    assert {"Variation seed", "Tile side", "Weight", "Padding"} <= set(named["spinbutton"])
+    assert "Brush size, pixels of the picture" in named["slider"] and len(named["button"]) >= 25
+    page.get_by_role("button", name="Sketch: colours").click()
+    assert "Colour of the sketch" in {name for names in controls().values() for name in names}

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 from PIL import Image
 
 from engine import Catalogue, Engine
-from gallery import Gallery, PictureError
-from pipelines.recipe import Control, Recipe, RecipeError, Reference, Variation
+from gallery import Gallery, PictureError, save_picture
+from pipelines.recipe import Control, Recipe, RecipeError, Reference, Region, Tiles, Variation
 from pipelines.recipe import Edit as Over
 from tests.gallery.test_pictures import header_only_png
 from ui import show
@@ -48,7 +49,8 @@ def sent(image: Image.Image, form: str = "PNG") -> str:
 
 
 def settings(tab: Edit, **values: Any) -> list[Any]:
-    names = ["controls", "references", *tab.settings.form.names, *tab.settings.part.names]
+    switched = tab.settings._switched.names
+    names = ["controls", "references", *tab.settings.form.names, *switched, *tab.settings.part.names]
     boxes = zip(names, tab.settings.asked, strict=True)
     return [values.get(name, box.value) for name, box in boxes]  # pyright: ignore
 
@@ -127,6 +129,19 @@ def test_an_opened_picture_is_told_to_the_canvas(tab: Edit, tmp_path: Path) -> N
     assert told["name"] in tab._gallery.inputs and told["url"].endswith(f"/{told['name']}.png")
 
 
+def test_what_is_changed_of_an_opened_picture_is_said(tab: Edit, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros(SIZE[::-1], np.uint16)).save(tmp_path / "deep.png")
+    updates = tab._open(str(tmp_path / "deep.png"))
+    assert "16 bits a channel became 8" in updates[tab.watch.notice] and updates[tab._easel.told]
+    Image.new("RGBA", SIZE).save(tmp_path / "clear.png")
+    assert tab._open(str(tmp_path / "clear.png"))[tab.watch.notice] == ""  # nothing was
+    panel = tab.settings._panels[0]
+    seen = panel._look(str(tmp_path / "deep.png"))[panel._hint]
+    assert "16 bits a channel became 8" in seen
+    assert "transparent parts are seen as black" in panel._look(str(tmp_path / "clear.png"))[panel._hint]
+    assert "transparency was dropped" in panel._look(str(tmp_path / "clear.png"), "canny")[panel._hint]
+
+
 def test_an_edit_is_restored_whole(tab: Edit) -> None:
     mask = tab._gallery.inputs.add(Image.new("L", SIZE, 255))
     over = Over(picture=kept(tab), mask=mask, strength=0.4, content="fill", area="masked", padding=5, grow=-2,
@@ -175,15 +190,95 @@ def test_an_edit_whose_picture_is_gone_says_so(tab: Edit) -> None:
     entry = tab._gallery.add(Image.new("RGB", SIZE), Recipe(edit=Over(picture="0" * 64)))
     updates = tab.rerun(entry.id)
     assert updates[tab._easel.told] == ""
-    assert "Init picture: got 000000000000…, which is not here" in updates[tab.watch.notice]
+    assert f"Init picture: got {'0' * 64}, which is not here" in updates[tab.watch.notice]
 
 
-def test_what_edit_has_no_place_for_is_said(tab: Edit) -> None:
-    over = Over(picture=kept(tab))
-    recipe = Recipe(model="<b>", edit=over, variation=Variation(seed=3))
+def test_a_model_that_is_not_here_is_said(tab: Edit) -> None:
+    entry = tab._gallery.add(Image.new("RGB", SIZE), Recipe(model="<b>", edit=Over(picture=kept(tab))))
+    assert "Not restored: Model &#x27;&lt;b&gt;&#x27;" in tab.rerun(entry.id)[tab.watch.notice]
+
+
+def test_variation_tiles_and_seamless_edges_go_with_an_edit_and_come_back(tab: Edit) -> None:
+    given = settings(tab, **{"variation": True, "variation-seed": 7, "variation-strength": 0.3})
+    recipe = tab.recipe(given, Given(kept(tab), "", "", ""))
+    assert recipe.variation == Variation(seed=7, strength=0.3) and recipe.tiles is None
+    for more in ({"tiles": Tiles(side=256, overlap=32)}, {"seamless": "x"}):
+        made = recipe.model_copy(update=more)
+        entry = tab._gallery.add(Image.new("RGB", SIZE), made)
+        updates = tab.rerun(entry.id)
+        assert "Not restored" not in updates[tab.watch.notice]
+        again = [updates[box]["value"] if isinstance(updates.get(box), dict) else value
+                 for box, value in zip(tab.settings.asked, given, strict=True)]  # fmt: skip
+        assert tab.recipe(again, Given(kept(tab), "", "", "")) == made
+        memory = json.loads(json.dumps(tab.settings.remembered(again)))
+        shown = tab.open({}, memory)
+        switch = tab.settings._switched.components[0]
+        assert shown[switch]["value"] is True
+
+
+def test_regions_come_back_with_their_words_loras_weights_and_masks(tab: Edit) -> None:
+    masks = [Image.new("L", SIZE, 255), Image.linear_gradient("L").resize(SIZE)]
+    words = [("{red|blue} cat <lora:noir:0.8>", 0.5), ("a (dog:1.2)", 1.0)]
+    painted = [{"prompt": said, "weight": weight, "mask": sent(mask)}
+               for (said, weight), mask in zip(words, masks, strict=True)]  # fmt: skip
+    recipe = tab.recipe(settings(tab), Given(kept(tab), "", "", json.dumps(painted)))
     entry = tab._gallery.add(Image.new("RGB", SIZE), recipe)
-    said = tab.rerun(entry.id)[tab.watch.notice]
-    assert "Not restored: Model &#x27;&lt;b&gt;&#x27;" in said and "Not restored: Variation" in said
+    told = json.loads(tab.rerun(entry.id)[tab._easel.told])["regions"]
+    assert [(one["prompt"], one["weight"]) for one in told] == words
+    for one, mask in zip(told, masks, strict=True):
+        file = one["url"].removeprefix("gradio_api/file=")
+        with Image.open(file) as image:
+            assert image.convert("L").tobytes() == mask.tobytes()
+
+
+def dropped(tab: Edit, tmp_path: Path, **more: Any) -> tuple[Path, Recipe]:
+    """A file of an edit, and its recipe."""
+    recipe = Recipe(prompt="a cat", edit=Over(picture=kept(tab), strength=0.4), **more)
+    save_picture(Image.new("RGB", SIZE, "teal"), recipe, tmp_path / "made.png")
+    return tmp_path / "made.png", recipe
+
+
+def test_the_edit_of_a_dropped_file_is_offered_and_restored(tab: Edit, tmp_path: Path) -> None:
+    file, recipe = dropped(tab, tmp_path)
+    create = tab._create
+    for updates, offer, notice in (
+        (create._restore(str(file)), create.rerun, create.watch.notice),
+        (tab._open(str(file)), tab._rerun, tab.watch.notice),
+    ):
+        assert updates[offer.button]["visible"] is True and "Re-run this edit" in updates[notice]
+        restored = tab.restore(updates[offer.recipe])
+        assert json.loads(restored[tab._easel.told])["picture"]["name"] == kept(tab)
+        assert restored[tab.settings.form["prompt"]]["value"] == "a cat"
+        assert "The edit was restored" in restored[tab.watch.notice]
+        assert set(offer.outputs) <= {*create.reuse_outputs, *tab._told}
+    assert recipe == updates[offer.recipe]
+
+
+def test_what_a_dropped_edit_lacks_is_named(tab: Edit, tmp_path: Path) -> None:
+    far = {"controls": (Control(net="edges", picture="1" * 64),), "regions": (Region(mask="2" * 64),)}
+    file, _ = dropped(tab, tmp_path, **far)
+    create = tab._create
+    for updates, offer, notice in (
+        (create._restore(str(file)), create.rerun, create.watch.notice),
+        (tab._open(str(file)), tab._rerun, tab.watch.notice),
+    ):
+        assert updates[offer.button]["visible"] is False and updates[offer.recipe] is None
+        said = updates[notice]
+        assert "cannot be run again here" in said and "Init picture" not in said
+        assert f"ControlNet 1: got {'1' * 64}, which is not here" in said
+        assert f"Region 1: got {'2' * 64}, which is not here" in said
+    assert (
+        json.loads(updates[tab._easel.told])["picture"]["width"] == SIZE[0]
+    )  # to be drawn over all the same
+
+
+def test_a_file_that_is_no_edit_offers_nothing(tab: Edit, tmp_path: Path) -> None:
+    save_picture(Image.new("RGB", SIZE, "teal"), Recipe(prompt="x"), tmp_path / "plain.png")
+    for updates, offer in (
+        (tab._create._restore(str(tmp_path / "plain.png")), tab._create.rerun),
+        (tab._open(str(tmp_path / "plain.png")), tab._rerun),
+    ):
+        assert updates[offer.button]["visible"] is False and updates[offer.recipe] is None
 
 
 def test_a_picture_of_the_gallery_comes_with_its_words(tab: Edit) -> None:
