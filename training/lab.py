@@ -32,6 +32,7 @@ goes on where it stopped. How the figures are taken: `training/evaluation/`.
 
 Each model was trained for {minutes}; one that needs another (a teacher, an autoencoder) took that one from
 its own row, and the seconds of both count. {seeds}
+How far a model comes in its minutes also depends on what else the machine did meanwhile: its training FLOPs say.
 
 """
 HEADLINE = ("flow", "vae", "r3gan", "realnvp", "pixelcnn", "energy")  # one of each kind
