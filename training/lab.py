@@ -5,8 +5,9 @@ Goes on where it stopped: what is finished is not done again. Each run has its d
 training; what a family needs (a teacher, an autoencoder) is the run of that family.
 """
 
+import json
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ goes on where it stopped. How the figures are taken: `training/evaluation/`.
 
 Each model was trained for {minutes}; one that needs another (a teacher, an autoencoder) took that one from
 its own row, and the seconds of both count. {seeds}
-How far a model comes in its minutes also depends on what else the machine did meanwhile: its training FLOPs say.
+How far a model comes in its minutes depends on what else the machine did, too: its training FLOPs tell.
 
 """
 HEADLINE = ("flow", "vae", "r3gan", "realnvp", "pixelcnn", "energy")  # one of each kind
@@ -109,12 +110,24 @@ def comparing(agenda: Agenda, data: str) -> Generator[At, None, Comparison]:
               for family in agenda.families]  # fmt: skip
     extra = []
     if MANY_STEPS in agenda.families:
-        run = load_run(agenda.folder_of(data, MANY_STEPS, 0))
-        features = yield from known_features(run.pictures, shared)
-        extra.append((yield from samplers_table(run, features, agenda.sampled)))
+        extra.append((yield from _samplers(agenda, data)))
     if {PIXEL, LATENT} <= set(agenda.families):
         extra.append(_latent_table(agenda, data))
     return compared(data, trials, shared, extra)
+
+
+def _samplers(agenda: Agenda, data: str) -> Generator[At, None, Table]:
+    """The table of samplers, drawn once."""
+    folder = agenda.folder_of(data, MANY_STEPS, 0)
+    file = folder / "samplers.json"
+    if not file.is_file():
+        run = load_run(folder)
+        features = yield from known_features(run.pictures, agenda.folder / data)
+        table = yield from samplers_table(run, features, agenda.sampled)
+        file.write_text(json.dumps(asdict(table)), encoding="utf-8")
+    told = json.loads(file.read_text("utf-8"))
+    rows = tuple(map(tuple, told["rows"]))
+    return Table(told["title"], tuple(told["columns"]), rows, told["note"])
 
 
 def write(agenda: Agenda, out: Path) -> Iterator[tuple[str, At]]:

@@ -12,7 +12,7 @@ from training.report.plots import plots
 
 TEMPLATE = Path(__file__).with_name("page.html")
 PLOTS = {
-    "quality-seconds": "Quality against seconds of training",
+    "quality-flops": "Quality against the work of training",
     "quality-milliseconds": "Quality against the time for one picture",
     "quality-parameters": "Quality against the number of parameters",
     "curves": "Learning curves: the loss, whose meaning differs from family to family",

@@ -127,7 +127,7 @@ def test_markdown_keeps_words_words_and_its_pictures_are_there(
 
 def test_plots_are_drawn_and_do_without_curves(comparison: Comparison) -> None:
     assert set(plots(comparison)) == {
-        "quality-seconds", "quality-milliseconds", "quality-parameters", "curves",
+        "quality-flops", "quality-milliseconds", "quality-parameters", "curves",
     }  # fmt: skip
     flat = replace(comparison, results=tuple(replace(one, curve=()) for one in comparison.results))
     assert "curves" not in plots(flat)
