@@ -92,6 +92,17 @@ def test_an_eta_between_none_and_one_scales_the_noise_of_the_sde(name: str, eta:
     assert variance == pytest.approx(2, abs=0.15), wrong
 
 
+@pytest.mark.parametrize("name", [name for name, sampler in SAMPLERS.items() if sampler.eta is not None])
+def test_eta_left_empty_is_the_published_one(name: str) -> None:
+    """DDIM's own is the ODE (arXiv:2010.02502), TCD's gamma 0.3 (arXiv:2402.19159); else the whole noise."""
+    levels = levels_between(karras, 10.0, 0.1, 6)
+    published = {"ddim": 0.0, "tcd": 0.3}.get(name, 1.0)
+    made = shares(SAMPLERS[name], levels)
+    assert torch.equal(made, shares(SAMPLERS[name].with_eta(published), levels))
+    other = shares(SAMPLERS[name].with_eta(published + (0.1 if published < 1 else -0.1)), levels)
+    assert made.shape != other.shape or (made - other).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("gamma", [None, 1.0])
 def test_consistency_sampling_is_exact_with_a_consistency_function(gamma: float | None) -> None:
     """LCM, and TCD at gamma 1, jump along the ODE to the data and take fresh noise: the variance is right."""
