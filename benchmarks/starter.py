@@ -115,6 +115,8 @@ def main(
         schedules[name] = {
             str(n): bench.measure(SAMPLERS["dpmpp-2m"], schedule(table, n)) for n in (6, 10, 20)
         }
+    schedules = {name: schedules[name] for name in SCHEDULES if name in schedules}
+    samplers = {name: samplers[name] for name in SAMPLERS if name in samplers}
     figures = {
         "prompts": prompts,
         "guidance": good_settings(parts)["guidance"],

@@ -41,7 +41,7 @@ SCHEDULE_NAMES = {
     "simple": "Simple",
     "beta": "Beta timesteps",  # their "Beta" is the one over sigmas
     "beta-sigma": "Beta",
-    "kl-optimal": "KL Optimal",
+    "kl-optimal-a1111": "KL Optimal",  # ComfyUI's, "kl-optimal", has another last step
     "polyexponential": "Polyexponential",
 }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from schedulers.ask import NEGATIVE, PROMPT, WORDLESS, Branch, Evaluate, Guiding
+from schedulers.guidance.divided import divided
 from schedulers.guidance.regional import text_in
 
 
@@ -20,24 +21,21 @@ def composed(guiding: Guiding, weights: Sequence[float], place: int = 0) -> Guid
     Composable diffusion (the conjunction of arXiv:2206.01714) under any rule and for every form of the
     network. Where no other text is asked for, there is no u to start from, and c is the weighted mean.
     """
-    prompt = text_in(PROMPT.text, place)
     if len(weights) == 1 and weights[0] == 1:
         return (yield from guiding)
-    answers: tuple[Tensor, ...] | None = None
-    while True:
-        try:
-            wanted = guiding.send(answers)  # type: ignore[arg-type]  # a generator is started by sending None
-        except StopIteration as done:
-            return done.value
-        asked = [_parts(e, len(weights), place) if e.branch.text == prompt else (e,) for e in wanted]
-        made = yield tuple(one for each in asked for one in each)
-        split = _split(made, [len(each) for each in asked])
-        texts = {e.branch: each[0] for e, each in zip(wanted, split, strict=True)}
-        base = _base(texts, place)
-        answers = tuple(
-            _together(each, weights, base) if e.branch.text == prompt else each[0]
-            for e, each in zip(wanted, split, strict=True)
+    prompt = text_in(PROMPT.text, place)
+
+    def into(one: Evaluate) -> tuple[Evaluate, ...]:
+        return _parts(one, len(weights), place) if one.branch.text == prompt else (one,)
+
+    def together(wanted: Sequence[Evaluate], made: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+        base = _base({one.branch: each[0] for one, each in zip(wanted, made, strict=True)}, place)
+        return tuple(
+            _together(each, weights, base) if one.branch.text == prompt else each[0]
+            for one, each in zip(wanted, made, strict=True)
         )
+
+    return (yield from divided(guiding, into, together))
 
 
 def _parts(asked: Evaluate, count: int, place: int) -> tuple[Evaluate, ...]:
@@ -49,11 +47,6 @@ def _base(texts: Mapping[Branch, Tensor], place: int) -> Tensor | None:
     """u, that of the place before one that all places share."""
     names = [text_in(one.text, at) for one in (WORDLESS, NEGATIVE) for at in (place, 0)]
     return next((texts[Branch(name)] for name in names if Branch(name) in texts), None)
-
-
-def _split(made: Sequence[Tensor], counts: Sequence[int]) -> list[Sequence[Tensor]]:
-    rest = list(made)
-    return [[rest.pop(0) for _ in range(count)] for count in counts]
 
 
 def _together(parts: Sequence[Tensor], weights: Sequence[float], base: Tensor | None) -> Tensor:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from schedulers.ask import Evaluate, Guiding
+from schedulers.guidance.divided import divided
 
 _OF = " of place "
 
@@ -43,26 +44,26 @@ def regional(guiding: Guiding, areas: Sequence[Area]) -> Guiding:
     """
     if len(areas) == 1:
         return (yield from guiding)
-    answers: tuple[Tensor, ...] | None = None
-    while True:
-        try:
-            wanted = guiding.send(answers)  # type: ignore[arg-type]  # a generator is started by sending None
-        except StopIteration as done:
-            return done.value
-        asked = [_places(one, areas) for one in wanted]
-        made = iter((yield tuple(one for each in asked for one in each.values())))
-        answers = tuple(_mixed({name: next(made) for name in each}, one, areas)
-                        for one, each in zip(wanted, asked, strict=True))  # fmt: skip
+
+    def into(one: Evaluate) -> list[Evaluate]:
+        return [replace(one, branch=one.branch._replace(text=name)) for name in _names(one, areas)]
+
+    def together(wanted: Sequence[Evaluate], made: Sequence[Sequence[Tensor]]) -> tuple[Tensor, ...]:
+        return tuple(
+            _mixed(dict(zip(_names(one, areas), each, strict=True)), one, areas)
+            for one, each in zip(wanted, made, strict=True)
+        )
+
+    return (yield from divided(guiding, into, together))
 
 
 def _name(text: str, area: Area) -> str:
     return area.texts.get(text, text)
 
 
-def _places(one: Evaluate, areas: Sequence[Area]) -> dict[str, Evaluate]:
-    """The same question under the text of each area, by its name."""
-    names = dict.fromkeys(_name(one.branch.text, area) for area in areas)
-    return {name: replace(one, branch=one.branch._replace(text=name)) for name in names}
+def _names(one: Evaluate, areas: Sequence[Area]) -> list[str]:
+    """What its text is called in the areas, each name once."""
+    return list(dict.fromkeys(_name(one.branch.text, area) for area in areas))
 
 
 def _mixed(made: Mapping[str, Tensor], one: Evaluate, areas: Sequence[Area]) -> Tensor:

@@ -11,7 +11,7 @@ from schedulers.levels.beta import beta, beta_sigma
 from schedulers.levels.exponential import exponential
 from schedulers.levels.flow import flow_shift, linear_quadratic
 from schedulers.levels.karras import karras
-from schedulers.levels.kl_optimal import kl_optimal
+from schedulers.levels.kl_optimal import kl_optimal, kl_optimal_a1111
 from schedulers.levels.polyexponential import polyexponential
 from schedulers.levels.through import Unsuited, fitted, read_sigmas, through
 from schedulers.levels.timesteps import model, sgm_uniform, simple, trailing
@@ -48,7 +48,9 @@ _ALL = (
     Schedule("simple", "Simple", "Every so-manieth of the training levels.", simple),
     Schedule("beta", "Beta (timesteps)", "Crowds at both ends; ComfyUI's beta.", beta),
     Schedule("beta-sigma", "Beta (sigmas)", "Crowds at both ends; AUTOMATIC1111's beta.", beta_sigma),
-    Schedule("kl-optimal", "KL-optimal (cosine)", "Even angles between picture and noise.", kl_optimal),
+    Schedule("kl-optimal", "KL-optimal (cosine)", "Even angles, noise to picture; ComfyUI's.", kl_optimal),
+    Schedule("kl-optimal-a1111", "KL-optimal (AUTOMATIC1111)", "Even angles, down to the least noise.",
+             kl_optimal_a1111),
     Schedule("polyexponential", "Polyexponential", "Exponential, with more steps at little noise.",
              polyexponential),
     Schedule("linear-quadratic", "Linear-quadratic", "Half of the steps near pure noise; for flow models.",

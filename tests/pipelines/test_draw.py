@@ -150,6 +150,17 @@ def test_prompt_negative_seed_and_rescale_each_change_the_picture(tiny: Parts) -
         assert not torch.equal(first, tell(base.model_copy(update=change), tiny)[0]), change
 
 
+def test_the_eta_of_a_recipe_reaches_its_sampler(tiny: Parts) -> None:
+    def drawn(sampler: str, eta: float | None = None) -> Tensor:
+        recipe = Recipe(sampler=sampler, eta=eta, steps=4, seed=3, **SMALL)
+        return tell(recipe, tiny)[0]
+
+    assert torch.equal(drawn("ddim"), drawn("ddim", 0))
+    torch.testing.assert_close(drawn("ddim", 1), drawn("ddpm"))
+    torch.testing.assert_close(drawn("ddim", 0.5), drawn("euler-a", 0.5))
+    assert (drawn("ddim", 0.5) - drawn("ddim")).abs().mean() > 0.01
+
+
 def test_draw_gives_rgb_images_of_the_asked_size(tiny: Parts) -> None:
     made = draw(Recipe(prompt="a cat", steps=2, count=2, width=96, height=64), tiny)
     assert [(image.mode, image.size) for image in made] == [("RGB", (96, 64))] * 2

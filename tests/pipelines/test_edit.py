@@ -17,7 +17,7 @@ from pipelines import Materials, Recipe, RecipeError, answer, draw, story, to_im
 from pipelines.canvas import _shaped, canvas_of, feathered, frame_of
 from pipelines.composite import composite
 from pipelines.cost import cost, paths
-from pipelines.edit import AREAS, CONTENTS, Edit
+from pipelines.edit import AREAS, CONTENTS, Edit, steps_run
 from pipelines.requests import Decode, EncodeImage, Step
 from schedulers import SAMPLERS, first_noise
 from tests.schedulers.test_variance import variance_error
@@ -303,6 +303,14 @@ def test_only_the_steps_that_strength_says_are_run(tiny: Parts) -> None:
             reply = answer(request, tiny)
             calls += isinstance(request, tuple)
         assert calls == run == sum(recipe.passes()) == cost(recipe, tiny.table).evaluations
+
+
+@pytest.mark.parametrize(
+    ("strength", "steps", "run"), [(0.75, 20, 15), (0.79, 5, 3), (0.29, 100, 29), (1.0, 8, 8), (0.0, 8, 0)]
+)
+def test_a_part_of_a_step_is_not_run(strength: float, steps: int, run: int) -> None:
+    """0.29 x 100 is 28.999999999999996 in floats, and 29 steps."""
+    assert steps_run(strength, steps) == run
 
 
 @pytest.mark.parametrize("sampler", ["euler-maruyama", "reverse-diffusion"])

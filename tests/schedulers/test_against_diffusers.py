@@ -1,10 +1,8 @@
-"""Our samplers make what diffusers' schedulers make, from the same estimates of x0 at the same levels.
+"""Our deterministic samplers have the coefficients of diffusers' schedulers, in float64, to 1e-10.
 
-Levels are read from their tables, so this compares the samplers alone (spacings: test_levels.py). Their
-tables and their arithmetic are float32, which sets the tolerance (the data are of size 1).
+Spacings: test_levels.py. Where one name has two algorithms: docs/decisions/0008-samplers.md.
 """
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,190 +10,144 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.torchvision_guard import guard_torchvision
-from schedulers import SAMPLERS, Level, solve
-from schedulers.level import on_path
-from tests.schedulers.exact import PAIR, silence
-
-guard_torchvision()
-import diffusers  # noqa: E402
+from schedulers import Level, invert
+from schedulers.level import CLEAN, on_path
+from tests.schedulers.exact import karras, levels_between, uniform
+from tests.schedulers.one_hot import (
+    START,
+    Network,
+    bars,
+    close,
+    exploding,
+    noise_of,
+    ours,
+    preserving,
+    theirs,
+    x0_of,
+)  # fmt: skip
 
 BETAS = {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012}
 TRAILING = BETAS | {"timestep_spacing": "trailing"}
-SHAPE = (2, 1, 8, 8)
+PLAIN = {"prediction_type": "sample"}
 STEPS = [1, 2, 5, 20]
-
-
-def start() -> Tensor:
-    return torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-
-
-def draws(steps: int) -> Tensor:
-    return torch.randn((steps, *SHAPE), dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-
-
-def made_by(kind: str, steps: int, **config: Any) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scheduler = getattr(diffusers, kind)(**config)
-        scheduler.set_timesteps(steps)
-    return scheduler
-
-
-def close(ours: Tensor, theirs: Tensor) -> None:
-    torch.testing.assert_close(ours, theirs.double(), rtol=1e-4, atol=5e-4)
-
-
-def run_vp(
-    scheduler: Any, step: Callable[..., Any], level_of: Callable[[int, int], Level], x: Tensor
-) -> Tensor:
-    """Their loop with a network that predicts x0."""
-    for i, t in enumerate(scheduler.timesteps):
-        x0 = PAIR.denoise(x.double(), level_of(i, int(t)))
-        x = step(x0, t, x, i)
-    return x
-
-
-def bar_level(scheduler: Any, t: int) -> Level:
-    bar = scheduler.alphas_cumprod[t].double().item()
-    return Level(bar**0.5, (1 - bar) ** 0.5)
-
-
-@pytest.mark.parametrize("zero_snr", [False, True])
-@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("steps", STEPS)
-def test_ddim(steps: int, eta: float, zero_snr: bool) -> None:
-    if zero_snr and eta == 1:
-        eta = 0.99  # at 1 their float32 takes the root of what rounding leaves of 0, now and then less
-    config = TRAILING | {
-        "prediction_type": "sample",
-        "clip_sample": False,
-        "rescale_betas_zero_snr": zero_snr,
-    }
-    scheduler = made_by("DDIMScheduler", steps, **config)
-    levels = [bar_level(scheduler, t) for t in scheduler.timesteps.tolist()] + [Level(1.0, 0.0)]
-    noise = draws(steps)
-    theirs = run_vp(
-        scheduler,
-        lambda x0, t, x, i: scheduler.step(x0, t, x, eta=eta, variance_noise=noise[i]).prev_sample,
-        lambda i, t: bar_level(scheduler, t),
-        start(),
-    )
-    ours = solve(
-        SAMPLERS["ddim"].with_eta(eta), PAIR.denoise, start(), levels, lambda step, slot=0: noise[step]
-    )
-    close(ours, theirs)
-
-
-@pytest.mark.parametrize("steps", [2, 5, 20, 100])
-def test_ddpm(steps: int) -> None:
-    config = BETAS | {"timestep_spacing": "leading", "prediction_type": "sample", "clip_sample": False}
-    scheduler = made_by("DDPMScheduler", steps, **config)
-    levels = [bar_level(scheduler, t) for t in scheduler.timesteps.tolist()] + [Level(1.0, 0.0)]
-    theirs_rng, ours_rng = (torch.Generator().manual_seed(4) for _ in range(2))
-    theirs = run_vp(
-        scheduler,
-        lambda x0, t, x, i: scheduler.step(x0, t, x, generator=theirs_rng).prev_sample,
-        lambda i, t: bar_level(scheduler, t),
-        start(),
-    )
-    fresh = lambda step, slot=0: torch.randn(SHAPE, dtype=torch.float64, generator=ours_rng)  # noqa: E731
-    close(solve("ddpm", PAIR.denoise, start(), levels, fresh), theirs)
-
-
-def run_ve(scheduler: Any, x: Tensor, **keywords: Any) -> Tensor:
-    """Their loop with a network that predicts the noise, as Stable Diffusion does."""
-    for t in scheduler.timesteps:
-        scheduler.scale_model_input(x, t)  # finds the step's index; a network would see its result
-        level = Level(1.0, scheduler.sigmas[scheduler.step_index].item())
-        eps = (x.double() - PAIR.denoise(x.double(), level)) / level.sigma
-        x = scheduler.step(eps, t, x, **keywords).prev_sample
-    return x
-
-
-@pytest.mark.parametrize("karras", [False, True])
-@pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize(
-    ("name", "kind"), [("euler", "EulerDiscreteScheduler"), ("heun", "HeunDiscreteScheduler")]
-)
-def test_euler_and_heun(name: str, kind: str, steps: int, karras: bool) -> None:
-    if karras and steps == 1:
-        pytest.skip("their Karras ramp of one step divides by zero")
-    scheduler = made_by(kind, steps, **TRAILING, use_karras_sigmas=karras)
-    sigmas = scheduler.sigmas.double().unique().flip(0).tolist()
-    x = start() * sigmas[0]
-    levels = [Level(1.0, sigma) for sigma in sigmas]
-    assert len(levels) == steps + 1
-    close(solve(name, PAIR.denoise, x, levels, silence), run_ve(scheduler, x))
-
-
-@pytest.mark.parametrize("steps", STEPS)
-def test_euler_ancestral(steps: int) -> None:
-    scheduler = made_by("EulerAncestralDiscreteScheduler", steps, **TRAILING)
-    levels = [Level(1.0, sigma) for sigma in scheduler.sigmas.double().tolist()]
-    theirs_rng, ours_rng = (torch.Generator().manual_seed(4) for _ in range(2))
-    x = start() * levels[0].sigma
-    theirs = run_ve(scheduler, x, generator=theirs_rng)
-    fresh = lambda step, slot=0: torch.randn(SHAPE, dtype=torch.float64, generator=ours_rng)  # noqa: E731
-    close(solve("euler-a", PAIR.denoise, x, levels, fresh), theirs)
-
-
-@pytest.mark.parametrize("karras", [False, True])
-@pytest.mark.parametrize("steps", STEPS)
-@pytest.mark.parametrize(
-    ("name", "algorithm"), [("dpmpp-2m", "dpmsolver++"), ("dpmpp-2m-sde", "sde-dpmsolver++")]
-)
-def test_dpmpp(name: str, algorithm: str, steps: int, karras: bool) -> None:
-    if karras and steps == 1:
-        pytest.skip("their Karras ramp of one step divides by zero")
-    config = TRAILING | {
-        "prediction_type": "sample",
-        "algorithm_type": algorithm,
-        "use_karras_sigmas": karras,
-    }
-    scheduler = made_by("DPMSolverMultistepScheduler", steps, **config, final_sigmas_type="zero")
-    levels = [on_path("vp", sigma) for sigma in scheduler.sigmas.double().tolist()]
-    noise = draws(steps)
-    theirs = run_vp(
-        scheduler,
-        lambda x0, t, x, i: scheduler.step(x0, t, x, variance_noise=noise[i]).prev_sample,
-        lambda i, t: levels[i],
-        start(),
-    )
-    close(solve(name, PAIR.denoise, start(), levels, lambda step, slot=0: noise[step]), theirs)
+Make = Callable[..., Any]
 
 
 @pytest.mark.parametrize("steps", [2, 5, 20])
+def test_ddim_inversion(make: Make, steps: int) -> None:
+    """Theirs begins at a level of no noise but calls it by that of timestep 0."""
+    scheduler = make("DDIMInverseScheduler", steps, **BETAS, clip_sample=False, set_alpha_to_one=False)
+    timesteps = scheduler.timesteps.tolist()
+    asked = bars(scheduler, [0, *timesteps[:-1]])
+    network, x = Network(), START
+    for t, level in zip(timesteps, asked, strict=True):
+        x = scheduler.step(noise_of(x, network(x, level), level), t, x).prev_sample
+    mine = Network()
+    up = [*bars(scheduler, timesteps)[::-1], asked[0]]
+    close(mine.rows(invert("ddim", mine, START, up)), network.rows(x))
+
+
+@pytest.mark.parametrize("karras", [False, True])
+@pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize(
-    ("name", "kind", "order"),
-    [("unipc-2", "UniPCMultistepScheduler", 2), ("unipc-3", "UniPCMultistepScheduler", 3),
-     ("deis-2", "DEISMultistepScheduler", 2), ("deis-3", "DEISMultistepScheduler", 3)],
+    ("name", "kind"),
+    [("euler", "EulerDiscreteScheduler"), ("heun", "HeunDiscreteScheduler"), ("lms", "LMSDiscreteScheduler"),
+     ("ipndm-v", "LMSDiscreteScheduler"), ("dpm-2", "KDPM2DiscreteScheduler")],
 )  # fmt: skip
-def test_multistep(name: str, kind: str, order: int, steps: int) -> None:
-    """To their smallest sigma: to none, they lower the order by rules of their own."""
-    more = {"final_sigmas_type": "sigma_min"} if kind.startswith("UniPC") else {}
-    config = TRAILING | {"prediction_type": "sample", "solver_order": order, "lower_order_final": False}
-    scheduler = made_by(kind, steps, **config, **more)
-    levels = [on_path("vp", sigma) for sigma in scheduler.sigmas.double().tolist()]
-    theirs = run_vp(
-        scheduler,
-        lambda x0, t, x, i: scheduler.step(x0, t, x).prev_sample,
-        lambda i, t: levels[i],
-        start(),
-    )
-    close(solve(name, PAIR.denoise, start(), levels, silence), theirs)
+def test_on_an_exploding_path(make: Make, name: str, kind: str, steps: int, karras: bool) -> None:
+    """With a network that predicts the noise, as Stable Diffusion's does."""
+    if karras and steps == 1:
+        pytest.skip("their Karras ramp of one step divides by zero")
+    scheduler = make(kind, steps, **TRAILING, use_karras_sigmas=karras)
+    asked = scheduler.sigmas.clone()[: len(scheduler.timesteps)]
+    if kind.startswith("KDPM2"):
+        asked[1::2] = scheduler.sigmas_interpol[1 : len(asked) : 2]
+    path = exploding(scheduler.sigmas.unique().flip(0))
+    assert len(path) == steps + 1
+    close(ours(name, path), theirs(scheduler, exploding(asked), noise_of))
+
+
+@pytest.mark.parametrize("karras", [False, True])
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize(
+    ("name", "algorithm", "solver", "order"),
+    [("dpmpp-2m", "dpmsolver++", "midpoint", 2), ("res-2m", "dpmsolver++", "heun", 2),
+     ("dpmpp-2m-sde", "sde-dpmsolver++", "midpoint", 2), ("dpmpp-2m-sde-heun", "sde-dpmsolver++", "heun", 2),
+     ("dpmpp-3m", "dpmsolver++", "heun", 3)],
+)  # fmt: skip
+def test_dpmpp(
+    make: Make, name: str, algorithm: str, solver: str, order: int, steps: int, karras: bool
+) -> None:
+    if karras and steps == 1:
+        pytest.skip("their Karras ramp of one step divides by zero")
+    config = TRAILING | PLAIN | {"algorithm_type": algorithm, "solver_type": solver, "solver_order": order}
+    more = {"use_karras_sigmas": karras, "final_sigmas_type": "zero", "lower_order_final": False}
+    scheduler = make("DPMSolverMultistepScheduler", steps, **config, **more)
+    levels = preserving(scheduler.sigmas)
+    close(ours(name, levels), theirs(scheduler, levels[:-1], x0_of))
+
+
+@pytest.mark.parametrize("steps", [2, 6, 20])
+@pytest.mark.parametrize(("name", "solver"), [("dpmpp-2s", "midpoint"), ("res-2s", "heun")])
+def test_dpmpp_singlestep(make: Make, name: str, solver: str, steps: int) -> None:
+    """Theirs takes two levels for one step, and ours finds the one between: half-way in log-SNR here."""
+    config = BETAS | PLAIN | {"solver_order": 2, "solver_type": solver, "lower_order_final": False}
+    scheduler = make("DPMSolverSinglestepScheduler", steps, **config, final_sigmas_type="sigma_min")
+    levels = levels_between(uniform, 14.0, 0.03, steps)
+    scheduler.sigmas = torch.tensor([level.ve_sigma for level in levels])
+    close(ours(name, levels[::2]), theirs(scheduler, levels[:-1], x0_of))
 
 
 @pytest.mark.parametrize("steps", [2, 5, 20])
-def test_pndm(steps: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "order", "end"),
+    [("unipc-2", "UniPC", 2, "zero"), ("unipc-2", "UniPC", 2, "sigma_min"),
+     ("unipc-3", "UniPC", 3, "sigma_min"), ("deis-2", "DEIS", 2, None), ("deis-3", "DEIS", 3, None)],
+)  # fmt: skip
+def test_multistep(make: Make, name: str, kind: str, order: int, end: str | None, steps: int) -> None:
+    """In the step to no noise theirs would divide by none, so UniPC is told to lower its order: that of 2
+    does so only there, that of 3 in the step before, too. Their DEIS ends at the smallest noise."""
+    config = TRAILING | PLAIN | {"solver_order": order, "lower_order_final": end == "zero"}
+    scheduler = make(
+        f"{kind}MultistepScheduler", steps, **config, **({"final_sigmas_type": end} if end else {})
+    )
+    levels = preserving(scheduler.sigmas)
+    assert (levels[-1].sigma == 0) == (end == "zero")
+    close(ours(name, levels), theirs(scheduler, levels[:-1], x0_of))
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+def test_pndm(make: Make, steps: int) -> None:
     """Their second timestep comes twice: the first of the two is Heun's correction of the first step."""
     config = BETAS | {"timestep_spacing": "leading", "skip_prk_steps": True, "set_alpha_to_one": True}
-    scheduler = made_by("PNDMScheduler", steps, **config)
-    timesteps = scheduler.timesteps.tolist()
-    levels = [bar_level(scheduler, t) for t in dict.fromkeys(timesteps)] + [Level(1.0, 0.0)]
-    x = start()
-    for t in timesteps:
-        level = bar_level(scheduler, t)
-        eps = (x.double() - level.alpha * PAIR.denoise(x.double(), level)) / level.sigma
-        x = scheduler.step(eps, t, x).prev_sample
-    close(solve("pndm", PAIR.denoise, start(), levels, silence), x)
+    scheduler = make("PNDMScheduler", steps, **config)
+    levels = bars(scheduler, list(dict.fromkeys(scheduler.timesteps.tolist())))
+    close(ours("pndm", [*levels, CLEAN]), theirs(scheduler, bars(scheduler), noise_of))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+def test_ipndm(make: Make, steps: int) -> None:
+    """Theirs is for networks that say (noise - sigma x) / alpha; its ``betas`` are the levels' sigmas."""
+    levels = (
+        [*levels_between(karras, 20.0, 0.05, steps - 1), CLEAN] if steps > 1 else [on_path("vp", 20), CLEAN]
+    )
+    scheduler = make("IPNDMScheduler", steps, trained_betas=[level.sigma for level in levels])
+
+    def says(x: Tensor, x0: Tensor, level: Level) -> Tensor:
+        return (noise_of(x, x0, level) - level.sigma * x) / level.alpha
+
+    close(ours("ipndm", levels), theirs(scheduler, levels[:-1], says))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5, 20])
+def test_euler_on_a_flow(make: Make, steps: int) -> None:
+    scheduler = make("FlowMatchEulerDiscreteScheduler", steps, shift=3.0)
+    levels = [Level(1 - sigma, sigma) for sigma in scheduler.sigmas.tolist()]
+
+    def velocity(x: Tensor, x0: Tensor, level: Level) -> Tensor:
+        return (x - x0) / level.sigma
+
+    network, x = Network(), START
+    for t, level in zip(scheduler.timesteps, levels, strict=False):
+        x = scheduler.step(velocity(x, network(x, level), level), t, x).prev_sample
+    close(ours("euler", levels), network.rows(x))

@@ -1,4 +1,4 @@
-"""Our samplers make what k-diffusion's make, to rounding: the same estimates, sigmas and noises, float64."""
+"""Our samplers have the coefficients of k-diffusion's, in float64, to 1e-10; our ramps are its ramps."""
 
 import math
 import os
@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from schedulers import SAMPLERS, Level, solve
-from tests.schedulers.exact import GAUSSIAN, PAIR, karras, levels_between
+from schedulers import SAMPLERS, SCHEDULES, Level, Table, solve
+from tests.schedulers import one_hot
+from tests.schedulers.exact import GAUSSIAN, karras, levels_between
+from tests.schedulers.one_hot import START, Network, close
 
-SHAPE = (2, 1, 3, 4)
-DRAWS = torch.randn(24, 2, *SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-START = torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+DRAWS = one_hot.DRAWS[:24].unflatten(0, (12, 2))  # of each step and slot
 STEPS = [2, 3, 12]
 
 
@@ -55,20 +55,17 @@ def levels(steps: int) -> list[Level]:
 
 
 def theirs(run: Callable[..., Tensor], path: list[Level], **more: Any) -> Tensor:
+    network = Network()
+
     def model(x: Tensor, sigma: Tensor) -> Tensor:
-        return PAIR.denoise(x, Level(1.0, sigma[0].item()))
+        return network(x, Level(1.0, sigma[0].item()))
 
     sigmas = torch.tensor([level.sigma for level in path], dtype=torch.float64)
-    return run(model, START * sigmas[0], sigmas, disable=True, **more)
+    return network.rows(run(model, START, sigmas, disable=True, **more))
 
 
 def ours(name: str, path: list[Level], eta: float | None = None) -> Tensor:
-    sampler = SAMPLERS[name].with_eta(eta)
-    return solve(sampler, PAIR.denoise, START * path[0].sigma, path, lambda step, slot=0: DRAWS[step, slot])
-
-
-def close(a: Tensor, b: Tensor) -> None:
-    torch.testing.assert_close(a, b, rtol=0, atol=1e-10)
+    return one_hot.ours(SAMPLERS[name].with_eta(eta), path, lambda step, slot=0: DRAWS[step, slot])
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -79,12 +76,7 @@ def close(a: Tensor, b: Tensor) -> None:
 )  # fmt: skip
 def test_deterministic(k: Any, name: str, function: str, steps: int) -> None:
     path = levels(steps)
-    # Their LMS integrates its weights by adaptive quadrature, to 1e-4 of each.
-    expected = theirs(getattr(k, function), path)
-    if name == "lms":
-        torch.testing.assert_close(ours(name, path), expected, rtol=0, atol=1e-6)
-    else:
-        close(ours(name, path), expected)
+    close(ours(name, path), theirs(getattr(k, function), path))
 
 
 @pytest.mark.parametrize("eta", [0.0, 0.6, 1.0])
@@ -145,6 +137,18 @@ def test_churn_is_heun_with_noise_read_off_one_hot(
     heard = made.abs().flatten() > 0
     inside = torch.tensor([0.05 <= level.sigma <= 50 for level in path[:-1]])
     assert torch.equal(heard[:-1], inside if eta else torch.zeros_like(inside))
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+@pytest.mark.parametrize(
+    ("name", "more"), [("karras", {}), ("exponential", {}), ("polyexponential", {"rho": 1.5})]
+)
+def test_ramps(k: Any, name: str, more: dict[str, float], steps: int) -> None:
+    """Theirs are made of float32 ramps."""
+    table = Table((Level(1.0, 0.03), Level(1.0, 14.6)) * 20, path="ve")
+    expected = getattr(k, f"get_sigmas_{name}")(steps, 0.03, 14.6, **more).double()
+    found = torch.tensor([level.sigma for level in SCHEDULES[name](table, steps)], dtype=torch.float64)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=0)
 
 
 def step_of(path: list[Level], sigma: float) -> int:

@@ -122,6 +122,19 @@ def test_kl_optimal_is_even_in_angle() -> None:
     np.testing.assert_allclose(angles, angles[0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 12])
+def test_the_two_kl_optimals_are_not_one(steps: int) -> None:
+    """AUTOMATIC1111's is written out: n + 1 even angles; its last, the smallest sigma, is where it stops."""
+    low, high = table(SD).ends
+    theirs = [
+        math.tan(i / steps * math.atan(low) + (1 - i / steps) * math.atan(high)) for i in range(steps + 1)
+    ]
+    sigmas = [level.ve_sigma for level in SCHEDULES["kl-optimal-a1111"](table(SD), steps)]
+    np.testing.assert_allclose(sigmas, [*theirs[:-1], 0.0], rtol=1e-9)
+    comfy = [level.ve_sigma for level in SCHEDULES["kl-optimal"](table(SD), steps)]
+    assert steps == 1 or (comfy[-2] == pytest.approx(low) and sigmas[-2] > 2 * low)
+
+
 def test_a_flow_shift_multiplies_the_ve_sigma() -> None:
     """f / (1 - f) of the shifted f is shift times that of the even one."""
     flows = [level.sigma for level in SCHEDULES["flow-shift"](table(FLOW), 8)][1:-1]

@@ -150,6 +150,22 @@ def test_er_sde_is_its_formula() -> None:
     close(solve("er-sde", PAIR.denoise, START * 10, path, lambda step, slot=0: DRAWS[step, slot]), x)
 
 
+@pytest.mark.parametrize("path", ["vp", "ve", "flow"])
+def test_euler_maruyama_is_the_textbooks_step(path: Path) -> None:
+    """arXiv:2011.13456, eq. 6: back along the VE SDE, whose g^2 is 2 sigma^2 in ln sigma, a step of h adds
+    g^2 h score + g sqrt(h) z to y."""
+    sigmas = [4.0, 2.5, 1.0, 0.7]
+    y = START * sigmas[0]
+    for step, (s, t) in enumerate(pairwise(sigmas)):
+        h = math.log(s / t)
+        score = (PAIR.denoise(y, Level(1.0, s)) - y) / s**2
+        y = y + 2 * s**2 * score * h + math.sqrt(2 * h) * s * DRAWS[step, 0]
+    levels = [on_path(path, s) for s in sigmas]
+    x = START * sigmas[0] * levels[0].alpha
+    made = solve("euler-maruyama", PAIR.denoise, x, levels, lambda step, slot=0: DRAWS[step, slot])
+    close(made / levels[-1].alpha, y)
+
+
 @pytest.mark.parametrize("path", ["vp", "ve"])
 def test_a_langevin_step_has_the_papers_length_for_each_image(path: Path) -> None:
     """arXiv:2011.13456, algorithm 4: epsilon = 2 (r |z| / |g|)^2, r = 0.16; x <- x + epsilon g + sqrt(2
