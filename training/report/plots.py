@@ -45,7 +45,7 @@ def _quality(comparison: Comparison, name: str) -> bytes:
         if across:
             points.append((_point(axes, result, across), across, result))
     axes.axhline(comparison.floor.frechet.value, color="#999999", linewidth=0.8, linestyle="--")
-    places = [x for x, _, _ in points] or [1.0]
+    places = [cost for _, cost, _ in points] or [1.0]
     least, most = min(places), max(places)
     axes.set_xlim(least / 2, most * 2)
     axes.set(xscale="log", yscale="log", xlabel=label, ylabel="Fréchet distance (less is better)")
