@@ -72,7 +72,7 @@ def _names(axes: Axes, points: Sequence[tuple[float, float, Result]]) -> None:
         axes.annotate(
             result.title, (cost, distance), (1.02, place), textcoords="axes fraction", fontsize=6.5,
             color=colour, va="center", annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.3, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.3, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 
