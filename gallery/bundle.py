@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from PIL import Image
 from gallery.entry import Entry
 from gallery.files import durable
 from gallery.gallery import Gallery
-from gallery.inputs import sha256_of, upright
+from gallery.inputs import Inputs, sha256_of, upright
 from gallery.lineage import pictures_of
 from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
 from gallery.pictures import KEPT_BYTES, PictureError, open_kept
@@ -36,7 +37,6 @@ MANIFEST = "bundle.json"
 MOST_FILES = 1000
 MOST_TEXT = 1_000_000  # bytes of JSON
 MOST_UNPACKED = 2_000_000_000  # of all together
-
 MOST_LIST = 500 * MOST_FILES  # bytes of the zip's list of files
 
 _END = re.compile(rb"PK\x05\x06(?=.{18})", re.DOTALL)
@@ -45,6 +45,7 @@ _NAME = re.compile(
     r"(?P<kind>pictures|recipes|inputs)/(?P<stem>[0-9a-f]{32}|[0-9a-f]{64})\.(?P<ending>png|json)"
 )
 _SHAPES = {"pictures": (32, "png"), "recipes": (32, "json"), "inputs": (64, "png")}
+_DAMAGED = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, OverflowError)
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SINCE_1980 = (1980, 1, 1, 0, 0, 0)  # the same bundle has the same bytes
 
@@ -102,9 +103,8 @@ def _kept(gallery: Gallery, name: str) -> bytes:
     try:
         gallery.inputs[name].save(buffer, format="PNG")
     except KeyError:
-        raise BundleError(
-            f"Picture {name[:12]}…: a recipe was made with it, and it is no longer kept."
-        ) from None
+        told = "a recipe was made with it, and it is no longer kept"
+        raise BundleError(f"Picture {name[:12]}…: {told}.") from None
     except PictureError as error:
         raise BundleError(str(error)) from None
     return buffer.getvalue()
@@ -122,18 +122,28 @@ def take_in(gallery: Gallery, file: Path) -> Imported:
 
     A picture that is here already stays as it is. Raises BundleError and OSError.
     """
+    with _unpacked(file) as pieces:
+        return _keep(gallery, pieces)
+
+
+def recipes_in(file: Path, inputs: Inputs) -> dict[str, Recipe]:
+    """The recipes in a bundle by the ids of their pictures; what those were made with comes into ``inputs``.
+
+    Raises BundleError and OSError.
+    """
+    with _unpacked(file) as pieces:
+        _keep_inputs(inputs, pieces)
+        return {piece.stem: piece.recipe for piece in pieces if piece.recipe is not None}
+
+
+@contextmanager
+def _unpacked(file: Path) -> Iterator[list["_Piece"]]:
+    """Every picture of a bundle, checked, while the block goes on. Raises BundleError and OSError."""
     _check_end(file)
     try:
         with ZipFile(file) as zip_, tempfile.TemporaryDirectory(prefix="atelier-bundle-") as folder:
-            return _keep(gallery, list(_checked(zip_, Path(folder))))
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-        OverflowError,
-    ) as error:
+            yield list(_checked(zip_, Path(folder)))
+    except _DAMAGED as error:
         raise BundleError(f"Bundle: the file is no zip, or a damaged one ({type(error).__name__}).") from None
 
 
@@ -272,11 +282,15 @@ def _picture(stem: str, file: Path, beside: bytes) -> _Piece:
     return _Piece("pictures", stem, file, recipe, stamp.created.timestamp())
 
 
-def _keep(gallery: Gallery, pieces: Sequence[_Piece]) -> Imported:
-    """Pictures that others need first, then those, oldest first."""
+def _keep_inputs(inputs: Inputs, pieces: Sequence[_Piece]) -> None:
     for piece in pieces:
         if piece.kind == "inputs":
-            gallery.inputs.add(_opened(piece.stem, piece.file))
+            inputs.add(_opened(piece.stem, piece.file))
+
+
+def _keep(gallery: Gallery, pieces: Sequence[_Piece]) -> Imported:
+    """Pictures that others need first, then those, oldest first."""
+    _keep_inputs(gallery.inputs, pieces)
     ordered = sorted((piece for piece in pieces if piece.kind == "pictures"), key=lambda piece: piece.created)
     entries: list[Entry] = []
     notes: dict[str, None] = {}
