@@ -139,7 +139,7 @@ def draw(
 
     console, home = Console(stderr=True), Path(os.environ.get("ATELIER_HOME", HERE))
     inputs = home / "gallery" / "inputs"
-    before, notes = said_before(recipe, inputs)
+    before, notes = said_before(recipe, given["upscale"], inputs)
     given, lent = given_pictures(given, control, reference, region, before)
     try:
         wanted = Recipe.read(settings(before, given))
@@ -178,6 +178,8 @@ def draw(
 def settings(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Those given, then those of the recipe ``before``, then those that its model has of its own."""
     asked = beside(before, given)
+    if asked.get("upscale"):
+        return asked  # nothing is drawn
     if "prompt" not in asked:
         raise typer.BadParameter("got none; allowed: a text, which may be empty.", param_hint="PROMPT")
     model = str(asked.get("model", Recipe.model_fields["model"].default))
@@ -200,7 +202,7 @@ def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_picture(image, single, file)
-            typer.echo(f"{file}  (seed {single.seed})")
+            typer.echo(f"{file}" if single.upscale else f"{file}  (seed {single.seed})")
         except OSError as error:
             console.print(f"{file} could not be written: {error.strerror}.", style="red", markup=False)
             failed = True

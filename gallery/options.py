@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 from PIL import Image
 
+from gallery.enlarged import enlarged
 from gallery.inputs import sha256_of, upright, weighed_picture
+from gallery.metadata import MetadataError, restore
 from gallery.pictures import PictureError, open_picture
 from gallery.rerun import recipe_in, with_inputs
 from pipelines.recipe import OF_MODEL, FieldSpec, Recipe, RecipeError, fields, influence_fields, part_fields
@@ -44,7 +46,7 @@ STARTS = {
 OF_PICTURE = {"edit": "init", "upscale": "upscale"}  # the options that give a part its picture
 PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
     name: (part, spec.name, spec)
-    for part in STARTS for spec in part_fields(part)
+    for part in STARTS for spec in part_fields(part) if spec.name != "known"
     for name in (OF_PICTURE[part] if spec.name == "picture"
                  else spec.name if part == "edit" else f"{part}_{spec.name}",)
 }  # fmt: skip
@@ -77,7 +79,7 @@ def draw_signature() -> inspect.Signature:
         inspect.Parameter(
             "prompt", keyword, default=None,
             annotation=Annotated[str | None, typer.Argument(
-                help=f"{prompt.help} May be left out with --recipe.", show_default=False)],
+                help=f"{prompt.help} May be left out with --recipe and --upscale.", show_default=False)],
         ),
         *(inspect.Parameter(s.name, keyword, default=None, annotation=_option(s)) for s in others),
         *(inspect.Parameter(name, keyword, default=None, annotation=a)
@@ -190,15 +192,26 @@ def placed(said: str, pictures: dict[str, Image.Image]) -> dict[str, Any]:
     return {"mask": found["picture"], "prompt": prompt, "weight": found["weight"]}
 
 
-def said_before(file: str | None, inputs: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The settings in the file of --recipe, and what of them was not understood."""
+def said_before(
+    file: str | None, upscale: Path | None, inputs: Path
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings in the file of --recipe, or of the picture that is enlarged without one, and what of them
+    was not understood."""
     if file is None:
-        return {}, ()
+        return (enlarged(drew(upscale), {}) if upscale is not None else {}), ()
     try:
         found = recipe_in(file, inputs)
     except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error), param_hint="--recipe") from None
     return found.recipe.model_dump(exclude_unset=True), found.notes
+
+
+def drew(picture: Path) -> Recipe | None:
+    """The recipe that made it, if it says one."""
+    try:
+        return restore(picture).recipe
+    except (PictureError, MetadataError):  # the former is said when it is opened to be kept
+        return None
 
 
 def kept(recipe: Recipe, lent: Mapping[str, Image.Image], inputs: Path) -> Mapping[str, Image.Image]:

@@ -411,6 +411,16 @@ class Recipe(BaseModel):
     def to_json(self) -> str:
         return self.model_dump_json()
 
+    @property
+    def known(self) -> bool:
+        """Whether its settings are those that the picture was drawn with: an upscale may not know them."""
+        return self.upscale is None or self.upscale.known
+
+    @property
+    def loads(self) -> str:
+        """The model that has to be loaded: an upscale asks none, so the bundled one will do."""
+        return self.model if self.upscale is None else str(type(self).model_fields["model"].default)
+
     def pictures(self) -> tuple[tuple[str, str], ...]:
         """(what it is called, its SHA-256) of every picture that it is made with."""
         parts = [(str(type(self).model_fields[name].title), getattr(self, name)) for name in NESTED]

@@ -19,7 +19,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import app
-from gallery import Gallery, read_recipe, sha256_of
+from gallery import Gallery, read_recipe, save_picture, sha256_of
 from pipelines import to_images
 from pipelines.recipe import Control, Recipe, fields, part_fields
 from tests.gallery.sampled import write
@@ -185,6 +185,11 @@ def test_upscale_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> Non
     assert code == 1 and "Upscaler: got the upscaler 'gone'" in said
     code, said = run("draw", "", "--upscale-scale", "2", "--out", str(tmp_path / "x.png"))
     assert code == 2 and "got it without --upscale" in said
+    save_picture(Image.new("RGB", (64, 64)), Recipe(prompt="a cat", seed=7, steps=9), tmp_path / "cat.png")
+    code, said = run("draw", "--upscale", str(tmp_path / "cat.png"), "--out", str(out), "--overwrite")
+    assert code == 0 and said.strip().endswith("larger.png"), said
+    recipe = read_recipe(out)
+    assert recipe.known and (recipe.prompt, recipe.seed, recipe.steps) == ("a cat", 7, 9)
 
 
 def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:

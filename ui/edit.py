@@ -72,7 +72,7 @@ class Edit:
 
     def _settings(self) -> None:
         self.settings.place()
-        self._upscale = Upscale(self._engine, self._easel, self.watch)
+        self._upscale = Upscale(self._engine, self._gallery, self._easel, self.watch)
 
     # The wiring
 
@@ -117,7 +117,8 @@ class Edit:
     @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
-        return [self._tabs, self._easel.told, self.watch.notice, self._upscale.panel, *self.settings.outputs]
+        own = [self._tabs, self._easel.told, self.watch.notice, *self._upscale.outputs]
+        return [*own, *self.settings.outputs]
 
     @property
     def remembered(self) -> list[Component | BlockContext]:
@@ -173,7 +174,7 @@ class Edit:
         return {
             self._tabs: gr.Tabs(selected="edit"),
             **self._opened(lambda: self._easel.entry(entry)),
-            **(self.settings.taken(entry.recipe) if entry.recipe is not None else {}),
+            **(self.settings.taken(entry.recipe) if entry.recipe is not None and entry.recipe.known else {}),
         }
 
     def to_upscale(self, entry_id: str) -> Updates:
@@ -193,9 +194,11 @@ class Edit:
         return {**self._again(entry_id), self._upscale.panel: gr.update(open=True)}
 
     def rerun(self, entry_id: str) -> Updates:
-        """All that made an edited picture: its picture, its mask and every setting."""
+        """All that made an edited picture: its picture, its mask and every setting; or an enlarged one."""
         entry = self._there(entry_id)
         recipe = entry.recipe if entry is not None else None
+        if recipe is not None and recipe.upscale is not None:
+            return {self._tabs: gr.Tabs(selected="edit"), **self._upscale.again(recipe.upscale)}
         if recipe is None or recipe.edit is None:
             return self._lost()
         edit = recipe.edit

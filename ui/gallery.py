@@ -135,16 +135,18 @@ class Browse:
             return self._closed()
         others = self._history.names(entry.id)
         readable = self._tile(entry) != BROKEN
+        recipe = entry.recipe
+        again = next((part for part in ("edit", "upscale") if recipe and getattr(recipe, part)), None)
         return {
             self._panel: gr.update(visible=True),
             self._picture: gr.update(
                 value=str(entry.path) if readable else None, visible=readable, alt_text=_alt(entry.recipe)
             ),
             self._recipe: show.details(entry),
-            self._reuse: gr.update(visible=entry.recipe is not None),
+            self._reuse: gr.update(visible=recipe is not None and recipe.known),
             self._to_edit: gr.update(visible=readable),
             self._to_upscale: gr.update(visible=readable),
-            self._rerun: gr.update(visible=entry.recipe is not None and entry.recipe.edit is not None),
+            self._rerun: gr.update(visible=again is not None, value=f"Re-run this {again}"),
             self._confirm: gr.update(visible=False),
             self._picked: entry.id,
             self._tree: self._history.tree(entry.id),
