@@ -11,10 +11,11 @@ from zipfile import is_zipfile
 
 from PIL import Image
 
-from gallery.bundle import MOST_TEXT, recipes_in
+from gallery.bundle import recipes_in
 from gallery.inputs import Inputs
 from gallery.metadata import Restored, restore_from
 from gallery.pictures import open_kept
+from gallery.unpacked import MOST_TEXT
 from pipelines.recipe import Recipe, RecipeError
 
 OF_BUNDLE = re.compile(r"(.+):([0-9a-f]{32})", re.DOTALL)

@@ -60,7 +60,7 @@ def build(
             with gr.Tab("Grid", id="grid"):
                 Grid(engine, gallery, create, tabs)
             with gr.Tab("Gallery", id="gallery") as tab:
-                Browse(gallery, create, edit, tabs, tab)
+                browse = Browse(gallery, create, edit, tabs, tab)
             with gr.Tab("Lab", id="lab", render_children=True) as tab:
                 trained = Lab(engine, lab, learnt, tab)
             with gr.Tab("Models", id="models") as tab:
@@ -75,7 +75,7 @@ def build(
         page.load(
             trained.open, [learnt], trained.remembered, show_progress="hidden", api_visibility="private"
         )
-        gr.set_static_paths([trained.exports])
+        gr.set_static_paths([trained.exports, browse.bundles.folder])
         models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
     return page

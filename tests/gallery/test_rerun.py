@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from gallery import Gallery, save_picture, sha256_of
-from gallery.bundle import MOST_TEXT, export
+from gallery.bundle import export
 from gallery.rerun import beside, recipe_in, with_inputs
+from gallery.unpacked import MOST_TEXT
 from pipelines.recipe import Control, Edit, Hires, Recipe, RecipeError, Region
 
 PICTURE, OTHER = (Image.new("RGB", (8, 8), colour) for colour in ("navy", "teal"))
