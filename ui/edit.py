@@ -115,6 +115,11 @@ class Edit:
         self.settings.keep_after(change)
 
     @property
+    def asked(self) -> list[Component]:
+        """What ``recipe`` reads; the last four are the canvas's, who gives them to no listener by itself."""
+        return [*self.settings.asked, *self._easel.given]
+
+    @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
         own = [self._tabs, self._easel.told, self.watch.notice, *self._upscale.outputs]
