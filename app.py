@@ -5,6 +5,7 @@ Everything the studio writes lives below one folder: $ATELIER_HOME, or ``studio`
 
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,8 +41,9 @@ from engine.doctor import report
 from gallery import Gallery, commands, save_picture
 from gallery.commands import HERE, Home
 from gallery.inputs import upright
-from gallery.options import draw_signature, given_pictures
+from gallery.options import draw_signature, files_to_write, given_pictures, kept, said_before
 from gallery.pictures import open_picture
+from gallery.rerun import beside
 from models import defaults
 from models.load import STARTER
 from pipelines import Recipe, RecipeError, random_seed
@@ -127,30 +129,28 @@ def page_secret(home: Path) -> str:
 
 
 def draw(
-    out: Path, overwrite: bool, control: list[str] | None, reference: list[str] | None,
+    out: Path, overwrite: bool, recipe: str | None, control: list[str] | None, reference: list[str] | None,
     region: list[str] | None, **given: Any,
 ) -> None:  # fmt: skip
-    """Draw without a page. Every option but --out and --overwrite is a setting of the recipe; --init draws
-    over a picture, --hires-scale again over the one that was drawn, and --upscale makes one larger."""
+    """Draw without a page. Every option but --recipe, --out and --overwrite is a setting of the recipe;
+    --init draws over a picture, --hires-scale again over the one that was drawn, and --upscale makes one
+    larger. The pictures that are given are kept in the studio, so that the drawing can be made again."""
     from rich.console import Console
 
-    console = Console(stderr=True)
-    given, pictures = given_pictures(given, control, reference, region)
-    good = {name: value for name, value in defaults(given["model"]).items() if name in OF_MODEL}
-    given = good | {name: value for name, value in given.items() if value is not None}
-    given.setdefault("seed", random_seed())
+    console, home = Console(stderr=True), Path(os.environ.get("ATELIER_HOME", HERE))
+    inputs = home / "gallery" / "inputs"
+    before, notes = said_before(recipe, given["upscale"], inputs)
+    given, lent = given_pictures(given, control, reference, region, before)
     try:
-        recipe = Recipe.read(given)
+        wanted = Recipe.read(settings(before, given))
     except RecipeError as error:
         raise typer.BadParameter(str(error)) from None
-    if out.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{out.name}: got {out.suffix!r}; allowed: .png.", param_hint="--out")
-    files = [out] if recipe.count == 1 else [numbered(out, k + 1) for k in range(recipe.count)]
-    if taken := [file for file in files if file.exists() and not overwrite]:
-        raise typer.BadParameter(f"{taken[0]} exists already; --overwrite replaces it.", param_hint="--out")
+    files = files_to_write(out, wanted.count, overwrite)
+    pictures = kept(wanted, lent, inputs)
+    for note in notes:
+        console.print(note, markup=False)
     job: Job | None = None
     try:
-        home = Path(os.environ.get("ATELIER_HOME", HERE))
         folders: dict[str, Any] = {
             "wildcards": WildcardFolder(home / "wildcards"),
             "loras": LoraFolder(home / "loras", lambda: shipped("loras")),
@@ -160,7 +160,7 @@ def draw(
             "ip_adapters": IpAdapterFolder(home / "ip-adapters", ImageEncoderFolder(home / "image-encoders")),
         }  # fmt: skip
         with Engine(pictures=pictures, **folders) as engine:
-            job = engine.submit(recipe)
+            job = engine.submit(wanted)
             follow(job, console)
             job.result()
             for note in engine.notes(job):
@@ -173,6 +173,18 @@ def draw(
         raise typer.Exit(1) from None
     finally:  # what was finished is kept, however it ended
         save_finished(job, files, console)
+
+
+def settings(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those given, then those of the recipe ``before``, then those that its model has of its own."""
+    asked = beside(before, given)
+    if asked.get("upscale"):
+        return asked  # nothing is drawn
+    if "prompt" not in asked:
+        raise typer.BadParameter("got none; allowed: a text, which may be empty.", param_hint="PROMPT")
+    model = str(asked.get("model", Recipe.model_fields["model"].default))
+    good = {name: value for name, value in defaults(model).items() if name in OF_MODEL}
+    return {"seed": random_seed()} | good | asked
 
 
 def shipped(kind: str) -> dict[str, Path]:
@@ -190,7 +202,7 @@ def save_finished(job: Job | None, files: list[Path], console: Any) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             save_picture(image, single, file)
-            typer.echo(f"{file}  (seed {single.seed})")
+            typer.echo(f"{file}" if single.upscale else f"{file}  (seed {single.seed})")
         except OSError as error:
             console.print(f"{file} could not be written: {error.strerror}.", style="red", markup=False)
             failed = True
@@ -216,10 +228,6 @@ def follow(job: Job, console: Any) -> None:
         except KeyboardInterrupt:
             job.cancel()
             raise
-
-
-def numbered(out: Path, number: int) -> Path:
-    return out.with_name(f"{out.stem}-{number}{out.suffix}")
 
 
 draw.__signature__ = draw_signature()  # pyright: ignore[reportFunctionMemberAccess] (what typer reads)

@@ -124,7 +124,7 @@ class Engine:
         """
         plain = recipe.each()
         each = tuple(worded(one, self._wildcards) for one in plain)
-        if (model := self._shelf.peek(recipe.model)) is not None:
+        if (model := self._shelf.peek(recipe.loads)) is not None:
             for one in each if each != plain else (recipe,):
                 try:
                     model.check(one)
@@ -140,7 +140,7 @@ class Engine:
             self._open[job.id] = job
             job.tell(Queued(len(self._line)))
             self._line.add(job)
-        self._shelf.want(recipe.model)
+        self._shelf.want(recipe.loads)
         self._nudge()
         return job
 
@@ -228,7 +228,8 @@ class Engine:
         """What a person should know of a job's pictures: what was guessed of its model, how much of each LoRA
         was applied. Nothing once the model is no longer loaded."""
         said: list[str] = []
-        if (loaded := self._shelf.peek(job.recipe.model)) is not None:
+        loaded = self._shelf.peek(job.recipe.loads)
+        if loaded is not None and job.recipe.upscale is None:
             with suppress(ValueError):  # a file that is gone since
                 for one in job.each:
                     said += loaded.notes(one)

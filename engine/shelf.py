@@ -99,7 +99,7 @@ class Loaded:
 
     def parts_of(self, recipe: Recipe) -> Parts:
         """The model with the VAE that ``recipe`` wants. Raises ``RecipeError``."""
-        if not recipe.vae:
+        if not recipe.vae or recipe.upscale is not None:
             return self.parts
         if recipe.vae not in self._with_vae:
             try:

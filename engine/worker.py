@@ -82,7 +82,7 @@ class Worker:
 
     def drawing(self) -> set[str]:
         """The names of the models that pictures are drawn with now."""
-        return {picture.job.recipe.model for picture in tuple(self._live) if not picture.job.ended}
+        return {picture.job.recipe.loads for picture in tuple(self._live) if not picture.job.ended}
 
     def close(self) -> None:
         """Stop after the turn that runs. Jobs are left as they are."""
@@ -157,12 +157,12 @@ class Worker:
 
     def _model_for(self, job: Job) -> Loaded | None:
         """The job's model, or None if it is still loading. If it cannot be loaded, all who want it fail."""
-        name = job.recipe.model
+        name = job.recipe.loads
         try:
             model = self._shelf.take(name)
         except Exception as error:  # whatever a broken checkpoint raises
             _log("A model's loading", error)
-            for other in [other for other in self._line if other.recipe.model == name]:
+            for other in [other for other in self._line if other.recipe.loads == name]:
                 self._close_job(other, loading_failed(name, error))
             return None
         if model is None and job.begun == 0 and job.state != "loading":

@@ -2,55 +2,28 @@
 
 ``bundle.json`` says what it is. ``pictures/ID.png`` are files of a gallery as they are, ``recipes/ID.json``
 the same recipes for whoever reads no PNG, and ``inputs/SHA256.png`` what the recipes name. A bundle of
-somebody else is hostile until checked: names, sizes, pixels and recipes are, before anything is kept, and no
-name in it becomes a path.
+somebody else is checked by ``gallery.unpacked``.
 """
 
 import json
-import re
-import stat
-import struct
-import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import ZipFile, ZipInfo
-
-from PIL import Image
+from zipfile import ZipFile, ZipInfo, is_zipfile
 
 from gallery.entry import Entry
 from gallery.files import durable
 from gallery.gallery import Gallery
-from gallery.inputs import sha256_of, upright
+from gallery.inputs import Inputs, upright
 from gallery.lineage import pictures_of
-from gallery.metadata import MetadataError, Stamp, encode_png, read_stamp, restore_from
-from gallery.pictures import KEPT_BYTES, PictureError, open_kept
-from pipelines.recipe import Recipe, RecipeError
+from gallery.metadata import Stamp, encode_png, read_stamp, restore_from
+from gallery.pictures import PictureError, open_kept, open_picture
+from gallery.unpacked import MANIFEST, MOST_FILES, VERSION, BundleError, Piece, opened, unpacked
+from pipelines.recipe import Recipe
 
-VERSION = 1
-MANIFEST = "bundle.json"
-MOST_FILES = 1000
-MOST_TEXT = 1_000_000  # bytes of JSON
-MOST_UNPACKED = 2_000_000_000  # of all together
-
-MOST_LIST = 500 * MOST_FILES  # bytes of the zip's list of files
-
-_END = re.compile(rb"PK\x05\x06(?=.{18})", re.DOTALL)
-_LONGEST_END = (1 << 16) + 22  # with a comment
-_NAME = re.compile(
-    r"(?P<kind>pictures|recipes|inputs)/(?P<stem>[0-9a-f]{32}|[0-9a-f]{64})\.(?P<ending>png|json)"
-)
-_SHAPES = {"pictures": (32, "png"), "recipes": (32, "json"), "inputs": (64, "png")}
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _SINCE_1980 = (1980, 1, 1, 0, 0, 0)  # the same bundle has the same bytes
-
-
-class BundleError(ValueError):
-    """A bundle cannot be made or taken in. The message names the file, what was got, what is allowed."""
 
 
 class Imported(NamedTuple):
@@ -102,9 +75,8 @@ def _kept(gallery: Gallery, name: str) -> bytes:
     try:
         gallery.inputs[name].save(buffer, format="PNG")
     except KeyError:
-        raise BundleError(
-            f"Picture {name[:12]}…: a recipe was made with it, and it is no longer kept."
-        ) from None
+        told = "a recipe was made with it, and it is no longer kept"
+        raise BundleError(f"Picture {name[:12]}…: {told}.") from None
     except PictureError as error:
         raise BundleError(str(error)) from None
     return buffer.getvalue()
@@ -122,161 +94,43 @@ def take_in(gallery: Gallery, file: Path) -> Imported:
 
     A picture that is here already stays as it is. Raises BundleError and OSError.
     """
-    _check_end(file)
-    try:
-        with ZipFile(file) as zip_, tempfile.TemporaryDirectory(prefix="atelier-bundle-") as folder:
-            return _keep(gallery, list(_checked(zip_, Path(folder))))
-    except (
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-        OverflowError,
-    ) as error:
-        raise BundleError(f"Bundle: the file is no zip, or a damaged one ({type(error).__name__}).") from None
+    with unpacked(file) as pieces:
+        return _keep(gallery, pieces)
 
 
-def _check_end(file: Path) -> None:
-    """The list of a zip's files is read at once: how long it may be is checked where the zip ends.
+def take_in_file(gallery: Gallery, file: Path) -> Imported:
+    """Keep a bundle, or a picture of this or another studio with its settings.
 
-    By APPNOTE.TXT 4.3.16; zips over 4 GB (4.3.14) are longer than a bundle may be. Raises BundleError.
+    Raises BundleError, PictureError, MetadataError and OSError.
     """
-    size = file.stat().st_size
-    if size > MOST_UNPACKED:
-        raise BundleError(f"Bundle: {size / 1e9:.1f} GB; at most {MOST_UNPACKED / 1e9:.0f} GB are allowed.")
-    with file.open("rb") as zip_:
-        zip_.seek(max(0, size - _LONGEST_END))
-        end = zip_.read()
-    lists = [struct.unpack_from("<L", end, found.start() + 12)[0] for found in _END.finditer(end)]
-    if not lists or b"PK\x06\x07" in end:
-        raise BundleError("Bundle: the file is no zip, or one over 4 GB.")
-    if max(lists) > MOST_LIST:
-        raise BundleError(f"Bundle: the list of its files has {max(lists)} bytes; at most {MOST_LIST}.")
+    if is_zipfile(file):
+        return take_in(gallery, file)
+    image = open_picture(file)
+    found = restore_from(image)
+    stamped = read_stamp(image) is not None
+    entry = gallery.take_in(file) if stamped else gallery.add(upright(image), found.recipe)
+    return Imported((entry,), found.notes)
 
 
-@dataclass(frozen=True)
-class _Piece:
-    """A picture of a bundle, checked, in a file of ours."""
+def recipes_in(file: Path, inputs: Inputs) -> dict[str, Recipe]:
+    """The recipes in a bundle by the ids of their pictures; what those were made with comes into ``inputs``.
 
-    kind: str
-    stem: str
-    file: Path
-    recipe: Recipe | None
-    created: float
-
-
-def _checked(zip_: ZipFile, folder: Path) -> Iterator[_Piece]:
-    """Every picture of the bundle, unpacked below ``folder`` under names of ours. Raises BundleError."""
-    infos = _listed(zip_)
-    _check_manifest(_read(zip_, infos[MANIFEST]), infos)
-    for number, (name, info) in enumerate(infos.items()):
-        match = _NAME.fullmatch(name)
-        if match is None or match["kind"] == "recipes":
-            continue
-        file = folder / f"{number}.png"
-        file.write_bytes(_read(zip_, info))
-        if match["kind"] == "inputs":
-            yield _input(match["stem"], file)
-        else:
-            beside = infos.get(f"recipes/{match['stem']}.json")
-            if beside is None:
-                raise BundleError(f"{name}: its recipe is not in the bundle.")
-            yield _picture(match["stem"], file, _read(zip_, beside))
+    Raises BundleError and OSError.
+    """
+    with unpacked(file) as pieces:
+        _keep_inputs(inputs, pieces)
+        return {piece.stem: piece.recipe for piece in pieces if piece.recipe is not None}
 
 
-def _listed(zip_: ZipFile) -> dict[str, ZipInfo]:
-    """The files of the zip by name. Raises BundleError for what a bundle of ours does not have."""
-    infos = zip_.infolist()
-    if len(infos) > MOST_FILES:
-        raise BundleError(f"Bundle: {len(infos)} files; at most {MOST_FILES} are allowed.")
-    found: dict[str, ZipInfo] = {}
-    for info in infos:
-        name = info.filename
-        match = _NAME.fullmatch(name)
-        shape = (len(match["stem"]), match["ending"]) if match else None
-        if name != MANIFEST and (match is None or _SHAPES[match["kind"]] != shape):
-            allowed = f"{MANIFEST}, pictures/ID.png, recipes/ID.json, inputs/SHA256.png"
-            raise BundleError(f"Bundle: it has a file {name[:80]!r}; allowed: {allowed}.")
-        if name in found:
-            raise BundleError(f"{name}: it is there twice.")
-        _check_info(info)
-        found[name] = info
-    if (unpacked := sum(info.file_size for info in infos)) > MOST_UNPACKED:
-        raise BundleError(f"Bundle: {unpacked / 1e9:.1f} GB unpacked; at most {MOST_UNPACKED / 1e9:.0f} GB.")
-    if MANIFEST not in found:
-        raise BundleError(f"Bundle: it has no {MANIFEST}, so it is no bundle of Atelier.")
-    return found
-
-
-def _check_info(info: ZipInfo) -> None:
-    mode = info.external_attr >> 16
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-        raise BundleError(f"{info.filename}: a link or a device; only plain files are allowed.")
-    if info.flag_bits & 0x1 or info.compress_type not in _METHODS:
-        raise BundleError(f"{info.filename}: encrypted, or packed in a way that is not read.")
-    most = MOST_TEXT if info.filename.endswith(".json") else KEPT_BYTES
-    if info.file_size > most:
-        raise BundleError(f"{info.filename}: {info.file_size / 1e6:.0f} MB; at most {most / 1e6:.0f} MB.")
-
-
-def _read(zip_: ZipFile, info: ZipInfo) -> bytes:
-    """What is in a file of the zip; no more is unpacked than it says it has."""
-    with zip_.open(info) as packed:
-        data = packed.read(info.file_size + 1)
-    if len(data) != info.file_size:
-        raise BundleError(f"{info.filename}: its size is not what the zip says.")
-    return data
-
-
-def _check_manifest(data: bytes, infos: Mapping[str, ZipInfo]) -> None:
-    try:
-        values = json.loads(data)
-    except (ValueError, RecursionError):
-        raise BundleError(f"{MANIFEST}: it is not JSON.") from None
-    version = values.get("bundle") if isinstance(values, dict) else None
-    if version != VERSION:
-        raise BundleError(f"{MANIFEST}: version {str(version)[:20]}; allowed: {VERSION}.")
-    for kind in ("pictures", "inputs"):
-        there = sorted(name[len(kind) + 1 : -4] for name in infos if name.startswith(f"{kind}/"))
-        if values.get(kind) != there:
-            raise BundleError(f"{MANIFEST}: its list of {kind} is not what is in the bundle.")
-
-
-def _opened(what: str, file: Path) -> Image.Image:
-    try:
-        return open_kept(file)
-    except PictureError as error:
-        raise BundleError(f"{what}: {error}") from None
-
-
-def _input(stem: str, file: Path) -> _Piece:
-    if sha256_of(_opened(f"inputs/{stem}.png", file)) != stem:
-        raise BundleError(f"inputs/{stem}.png: its pixels are not those that its name says.")
-    return _Piece("inputs", stem, file, None, 0.0)
-
-
-def _picture(stem: str, file: Path, beside: bytes) -> _Piece:
-    """A picture whose own text says that it is that one, and says the same as the recipe beside it."""
-    name = f"pictures/{stem}.png"
-    image = _opened(name, file)
-    stamp = read_stamp(image)
-    if stamp is None or stamp.id != stem:
-        raise BundleError(f"{name}: the picture's own text names another one, or none.")
-    try:
-        recipe, inside = Recipe.from_json(beside.decode()), restore_from(image).recipe
-    except (RecipeError, MetadataError, UnicodeError) as error:
-        raise BundleError(f"recipes/{stem}.json: {error}") from None
-    if recipe != inside:
-        raise BundleError(f"recipes/{stem}.json: it is not the recipe that the picture holds.")
-    return _Piece("pictures", stem, file, recipe, stamp.created.timestamp())
-
-
-def _keep(gallery: Gallery, pieces: Sequence[_Piece]) -> Imported:
-    """Pictures that others need first, then those, oldest first."""
+def _keep_inputs(inputs: Inputs, pieces: Sequence[Piece]) -> None:
     for piece in pieces:
         if piece.kind == "inputs":
-            gallery.inputs.add(_opened(piece.stem, piece.file))
+            inputs.add(opened(piece.stem, piece.file))
+
+
+def _keep(gallery: Gallery, pieces: Sequence[Piece]) -> Imported:
+    """Pictures that others need first, then those, oldest first."""
+    _keep_inputs(gallery.inputs, pieces)
     ordered = sorted((piece for piece in pieces if piece.kind == "pictures"), key=lambda piece: piece.created)
     entries: list[Entry] = []
     notes: dict[str, None] = {}

@@ -3,15 +3,13 @@
 import os
 from pathlib import Path
 from typing import Annotated
-from zipfile import is_zipfile
 
 import typer
 
-from gallery.bundle import BundleError, export, take_in
+from gallery.bundle import BundleError, export, take_in_file
 from gallery.gallery import Gallery
-from gallery.inputs import upright
-from gallery.metadata import MetadataError, read_stamp, restore_from
-from gallery.pictures import PictureError, open_picture
+from gallery.metadata import MetadataError
+from gallery.pictures import PictureError
 
 Home = Annotated[Path, typer.Option(envvar="ATELIER_HOME", help="Folder of everything the studio writes.")]
 HERE = Path("studio")
@@ -62,8 +60,9 @@ def import_files(
     try:
         for file in files:
             try:
-                for line in _taken_in(gallery, file):
-                    typer.echo(line)
+                imported = take_in_file(gallery, file)
+                for said in (*(entry.path for entry in imported.entries), *imported.notes):
+                    typer.echo(f"{file}: {said}")
             except (BundleError, PictureError, MetadataError, OSError) as error:
                 typer.echo(f"{file}: {error}", err=True)
                 failed = True
@@ -71,20 +70,6 @@ def import_files(
         gallery.close()
     if failed:
         raise typer.Exit(1)
-
-
-def _taken_in(gallery: Gallery, file: Path) -> list[str]:
-    """Keep what is in one file; what to say of it."""
-    if is_zipfile(file):
-        imported = take_in(gallery, file)
-        entries, notes = imported.entries, imported.notes
-    else:
-        image = open_picture(file)
-        found = restore_from(image)
-        stamped = read_stamp(image) is not None
-        entry = gallery.take_in(file) if stamped else gallery.add(upright(image), found.recipe)
-        entries, notes = (entry,), found.notes
-    return [*(f"{file}: {entry.path}" for entry in entries), *(f"{file}: {note}" for note in notes)]
 
 
 def _opened(home: Path) -> Gallery:

@@ -91,6 +91,11 @@ class Gallery:
         row = self._index.get(entry_id)
         return None if row is None else self._entry(row)
 
+    def drawn(self, picture: str) -> Entry | None:
+        """The newest entry whose pixels have that SHA-256, as recipes name pictures."""
+        row = self._index.drawn(picture) if picture else None
+        return None if row is None else self._entry(row)
+
     def find(self, words: str = "", limit: int = 60, before: str | None = None) -> list[Entry]:
         """Entries whose prompt has all of ``words`` (or beginnings of words), newest first.
 

@@ -140,6 +140,13 @@ class Index:
         with Session(self._engine) as session:
             return [_row(found) for found in session.scalars(query)]
 
+    def drawn(self, pixels: str) -> Row | None:
+        """The newest picture of those pixels."""
+        query = select(_Picture).where(_Picture.pixels == pixels).order_by(_Picture.number.desc()).limit(1)
+        with Session(self._engine) as session:
+            found = session.scalar(query)
+            return None if found is None else _row(found)
+
     def parents(self, entry_id: str) -> list[Row]:
         """The pictures that one was made from, oldest first; those that are no longer here are left out.
 

@@ -1,18 +1,13 @@
 """What pictures come of each other. Knows entries and recipes, and not how either is stored."""
 
-import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from pydantic import BaseModel
 
 from gallery.entry import Entry
 from pipelines.recipe import Recipe
 
 MOST_RELATIVES = 500  # of one family, nearest first
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -28,17 +23,8 @@ class Family:
 
 
 def pictures_of(recipe: Recipe) -> tuple[str, ...]:
-    """The pictures that ``recipe`` is made with, by their SHA-256, each once.
-
-    They are its ControlNets', and those of whatever other part it has: its own texts are words.
-    """
-    found: dict[str, None] = {}
-    for name in type(recipe).model_fields:
-        value = getattr(recipe, name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, BaseModel):
-                found |= dict.fromkeys(_named(part))
-    return tuple(found)
+    """The pictures that ``recipe`` is made with, by their SHA-256, each once."""
+    return tuple(dict.fromkeys(name for _, name in recipe.pictures()))
 
 
 def family_of(
@@ -63,12 +49,3 @@ def family_of(
     known = {child: tuple(one for one in ids if one in members) for child, ids in parents.items()}
     ordered = sorted(members.values(), key=lambda entry: (entry.created, entry.id))
     return Family(tuple(ordered), {child: ids for child, ids in known.items() if ids}, complete)
-
-
-def _named(part: BaseModel) -> Iterator[str]:
-    for name in type(part).model_fields:
-        value = getattr(part, name)
-        if isinstance(value, str) and _SHA256.fullmatch(value):
-            yield value
-        elif isinstance(value, BaseModel):
-            yield from _named(value)

@@ -3,16 +3,19 @@ it pictures. Knows no page and no engine."""
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from PIL import Image
 
+from gallery.enlarged import enlarged
 from gallery.inputs import sha256_of, upright, weighed_picture
+from gallery.metadata import MetadataError, restore
 from gallery.pictures import PictureError, open_picture
-from pipelines.recipe import OF_MODEL, FieldSpec, fields, influence_fields, part_fields
+from gallery.rerun import recipe_in, with_inputs
+from pipelines.recipe import OF_MODEL, FieldSpec, Recipe, RecipeError, fields, influence_fields, part_fields
 
 INFLUENCES = {
     name: Annotated[list[str] | None, typer.Option(
@@ -27,6 +30,11 @@ INFLUENCES = {
 REGION = Annotated[list[str] | None, typer.Option(
     metavar="FILE[:WEIGHT]=PROMPT", help="A prompt for where the picture FILE is white. May be repeated."
 )]  # fmt: skip
+RECIPE = Annotated[str | None, typer.Option(
+    metavar="FILE[:ID]",
+    help="Run the recipe of a file again: a picture, a recipe as JSON, or a bundle (of which the picture ID, "
+    "if it has several). What is given beside it takes the place of what the recipe says.",
+)]  # fmt: skip
 FILES = ("picture", "mask", "sketch")  # fields of an edit that are given as files
 STARTS = {
     "edit": "init",
@@ -38,7 +46,7 @@ STARTS = {
 OF_PICTURE = {"edit": "init", "upscale": "upscale"}  # the options that give a part its picture
 PARTS = {  # option -> the part of the recipe that it is in, its field there, and that field's declaration
     name: (part, spec.name, spec)
-    for part in STARTS for spec in part_fields(part)
+    for part in STARTS for spec in part_fields(part) if spec.name != "known"
     for name in (OF_PICTURE[part] if spec.name == "picture"
                  else spec.name if part == "edit" else f"{part}_{spec.name}",)
 }  # fmt: skip
@@ -46,15 +54,20 @@ SETTING = re.compile(r",([a-z_]+)=([^,=]*)$")  # what may follow an influence's 
 
 
 def given_pictures(
-    given: dict[str, Any], control: list[str] | None, reference: list[str] | None, region: list[str] | None
-) -> tuple[dict[str, Any], dict[str, Image.Image]]:
-    """What the options say, as a recipe has it, and the pictures that it names. Raises
-    ``typer.BadParameter``."""
+    given: Mapping[str, Any], control: list[str] | None, reference: list[str] | None,
+    region: list[str] | None, before: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, Image.Image]]:  # fmt: skip
+    """What the options say beside the recipe ``before``, as a recipe has it, and the pictures that they
+    name. Raises ``typer.BadParameter``."""
     pictures: dict[str, Image.Image] = {}
-    said = nested(given, pictures)
-    said["controls"] = led("--control", "net", control, pictures, influence_fields("controls"))
-    said["references"] = led("--reference", "adapter", reference, pictures, influence_fields("references"))
-    said["regions"] = [placed(one, pictures) for one in region or ()]
+    said = nested(given, pictures, before)
+    if control:
+        said["controls"] = led("--control", "net", control, pictures, influence_fields("controls"))
+    if reference:
+        fields = influence_fields("references")
+        said["references"] = led("--reference", "adapter", reference, pictures, fields)
+    if region:
+        said["regions"] = [placed(one, pictures) for one in region]
     return said, pictures
 
 
@@ -64,13 +77,16 @@ def draw_signature() -> inspect.Signature:
     prompt, *others = sorted(fields(), key=lambda spec: spec.name != "prompt")
     parameters = [
         inspect.Parameter(
-            "prompt", keyword, annotation=Annotated[str, typer.Argument(help=prompt.help, show_default=False)]
+            "prompt", keyword, default=None,
+            annotation=Annotated[str | None, typer.Argument(
+                help=f"{prompt.help} May be left out with --recipe and --upscale.", show_default=False)],
         ),
-        *(inspect.Parameter(s.name, keyword, default=_default(s), annotation=_option(s)) for s in others),
+        *(inspect.Parameter(s.name, keyword, default=None, annotation=_option(s)) for s in others),
         *(inspect.Parameter(name, keyword, default=None, annotation=a)
           for name, a in (INFLUENCES | {"region": REGION}).items()),
         *(inspect.Parameter(name, keyword, default=None, annotation=_part_option(name, field, spec))
           for name, (_, field, spec) in PARTS.items()),
+        inspect.Parameter("recipe", keyword, default=None, annotation=RECIPE),
         inspect.Parameter(
             "out", keyword, default=Path("picture.png"),
             annotation=Annotated[Path, typer.Option(help="PNG to write; several are NAME-1.png, ...")],
@@ -83,17 +99,14 @@ def draw_signature() -> inspect.Signature:
     return inspect.Signature(parameters)
 
 
-def _default(spec: FieldSpec) -> object:
-    """None is "not given": a new seed each time, which is told, and the model's own defaults."""
-    return None if spec.name in ("seed", *OF_MODEL) else spec.default
-
-
 def _option(spec: FieldSpec) -> Any:
+    """Of what is not given, a recipe's file may say it, or the model; a seed is a new one each time."""
     allowed = "random if not given" if spec.name == "seed" else spec.allowed
     if spec.name in OF_MODEL:
         allowed += "; the model's own if not given"
-    kind = spec.type | None if _default(spec) is None else spec.type
-    return Annotated[kind, typer.Option(dashed(spec.name), help=f"{spec.help} ({allowed})")]
+    elif spec.name != "seed" and spec.default not in (None, ""):
+        allowed += f"; {spec.default} if not given"
+    return Annotated[spec.type | None, typer.Option(dashed(spec.name), help=f"{spec.help} ({allowed})")]
 
 
 def dashed(name: str) -> str:
@@ -113,20 +126,22 @@ def _part_option(name: str, field: str, spec: FieldSpec) -> Any:
     return Annotated[spec.type | None, typer.Option(dashed(name), help=f"{spec.help} ({told})")]
 
 
-def nested(given: dict[str, Any], pictures: dict[str, Image.Image]) -> dict[str, Any]:
-    """``given`` with the options of each part of the recipe as that part, if the one that asks for it is
-    given; the pictures of its files go into ``pictures``."""
-    kept = {name: value for name, value in given.items() if name not in PARTS}
+def nested(
+    given: Mapping[str, Any], pictures: dict[str, Image.Image], before: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is ``given``, with the options of each part of the recipe as that part, if the one that asks for
+    it is given or the recipe ``before`` has it; the pictures of its files go into ``pictures``."""
+    kept = {name: value for name, value in given.items() if name not in PARTS and value is not None}
     for part in dict.fromkeys(part for part, _, _ in PARTS.values()):
         names = {field: name for name, (its, field, _) in PARTS.items() if its == part}
         values = {field: given[name] for field, name in names.items() if given[name] is not None}
-        if values and given[STARTS[part]] is None:
+        if values and given[STARTS[part]] is None and before.get(part) is None:
             name = next(names[field] for field in values)
             raise typer.BadParameter(f"got it without {dashed(STARTS[part])}", param_hint=dashed(name))
         for field in values.keys() & FILES:
             values[field] = kept_picture(values[field], dashed(names[field]), pictures)
         if values:
-            kept[part] = values
+            kept[part] = (before.get(part) or {}) | values
     return kept
 
 
@@ -175,3 +190,50 @@ def placed(said: str, pictures: dict[str, Image.Image]) -> dict[str, Any]:
         raise typer.BadParameter(f"got {said[:80]!r}; allowed: FILE[:WEIGHT]=PROMPT.", param_hint="--region")
     [found] = led("--region", "prompt", [f"mask={file}"], pictures)
     return {"mask": found["picture"], "prompt": prompt, "weight": found["weight"]}
+
+
+def said_before(
+    file: str | None, upscale: Path | None, inputs: Path
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The settings in the file of --recipe, or of the picture that is enlarged without one, and what of them
+    was not understood."""
+    if file is None:
+        return (enlarged(drew(upscale), {}) if upscale is not None else {}), ()
+    try:
+        found = recipe_in(file, inputs)
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error), param_hint="--recipe") from None
+    return found.recipe.model_dump(exclude_unset=True), found.notes
+
+
+def drew(picture: Path) -> Recipe | None:
+    """The recipe that made it, if it says one."""
+    try:
+        return restore(picture).recipe
+    except (PictureError, MetadataError):  # the former is said when it is opened to be kept
+        return None
+
+
+def kept(recipe: Recipe, lent: Mapping[str, Image.Image], inputs: Path) -> Mapping[str, Image.Image]:
+    """The pictures that ``recipe`` is made with, those ``lent`` among those that ``inputs`` keeps."""
+    try:
+        return with_inputs(recipe, lent, inputs)
+    except RecipeError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        message = f"{inputs}: the pictures could not be kept: {error.strerror}."
+        raise typer.BadParameter(message) from None
+
+
+def files_to_write(out: Path, count: int, overwrite: bool) -> list[Path]:
+    """One for each picture."""
+    if out.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{out.name}: got {out.suffix!r}; allowed: .png.", param_hint="--out")
+    files = [out] if count == 1 else [numbered(out, k + 1) for k in range(count)]
+    if taken := [file for file in files if file.exists() and not overwrite]:
+        raise typer.BadParameter(f"{taken[0]} exists already; --overwrite replaces it.", param_hint="--out")
+    return files
+
+
+def numbered(out: Path, number: int) -> Path:
+    return out.with_name(f"{out.stem}-{number}{out.suffix}")

@@ -73,6 +73,23 @@ _PAIR = re.compile(r'(\w[\w \-/]{0,40}):\s{0,4}("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)'
 def write(recipe: Recipe) -> str:
     """The parameters text of one picture's recipe, its choices made: other tools know no seeds of theirs."""
     prompt, negative = recipe.words or (recipe.prompt, recipe.negative)
+    pairs = _settings(recipe) if recipe.known else []
+    if recipe.upscale is not None:  # as that web UI's Extras write it
+        upscaler = recipe.upscale.upscaler
+        pairs += [
+            ("Postprocess upscale by", f"{recipe.upscale.scale:g}"),
+            ("Postprocess upscaler", "Lanczos" if upscaler == "lanczos" else upscaler),
+        ]
+    pairs.append(("Version", "Atelier"))
+    lines = [prompt]
+    if negative:
+        lines.append(f"{_NEGATIVE} {negative}")
+    lines.append(", ".join(f"{key}: {_quote(str(value))}" for key, value in pairs))
+    return "\n".join(lines)
+
+
+def _settings(recipe: Recipe) -> list[tuple[str, object]]:
+    """What it was drawn with."""
     pairs: list[tuple[str, object]] = [
         ("Steps", recipe.steps),
         ("Sampler", SAMPLER_NAMES.get(recipe.sampler, recipe.sampler)),
@@ -101,13 +118,7 @@ def write(recipe: Recipe) -> str:
         if value is not None:
             pairs.append((key, repr(value)))
     units = [*map(_control, recipe.controls), *map(_reference, recipe.references)]
-    pairs += [(f"ControlNet {k}", unit) for k, unit in enumerate(units)]
-    pairs.append(("Version", "Atelier"))
-    lines = [prompt]
-    if negative:
-        lines.append(f"{_NEGATIVE} {negative}")
-    lines.append(", ".join(f"{key}: {_quote(str(value))}" for key, value in pairs))
-    return "\n".join(lines)
+    return pairs + [(f"ControlNet {k}", unit) for k, unit in enumerate(units)]
 
 
 def _control(control: Control) -> str:

@@ -39,6 +39,8 @@ from pipelines.requests import (
 )
 from pipelines.story import story
 
+COLOURED = ("Edit, Init picture", "Upscale, Picture")  # pictures whose pixels come out again
+
 
 def draw(
     recipe: Recipe,
@@ -53,9 +55,11 @@ def draw(
 ) -> list[Image.Image]:
     """The ``recipe.count`` pictures of ``recipe`` by the model given, its adapters from the folders given.
 
-    ``pictures`` are those that it follows or takes after, by the names that it has for them; a VAE of the
-    recipe is a path here. Raises ``RecipeError``.
+    ``pictures`` are those that it is made with, by the names that it has for them, upright, in RGB or RGBA;
+    masks, and what it follows or takes after, also in L. A VAE of the recipe is a path here. Raises
+    ``RecipeError``.
     """
+    check_pictures(recipe, pictures)
     if recipe.vae:
         try:
             parts = with_vae(parts, recipe.vae)
@@ -70,6 +74,21 @@ def draw(
         except StopIteration as done:
             return to_images(done.value)
         reply = answer(request, parts)
+
+
+def check_pictures(recipe: Recipe, pictures: Pictures) -> None:
+    """Raises ``RecipeError`` for those of ``pictures`` whose colours would be misread; one that is not there
+    is told by what wants it."""
+    for label, name in recipe.pictures():
+        try:
+            picture = pictures[name]
+        except (KeyError, ValueError):
+            continue
+        allowed = ("RGB", "RGBA") if label in COLOURED else ("RGB", "RGBA", "L")
+        got = picture.mode if isinstance(picture, Image.Image) else None
+        if got not in allowed:
+            told = f"a {type(picture).__name__}" if got is None else f"a picture of mode {got!r}"
+            raise RecipeError(f"{label}: got {told}; allowed: a picture of mode {', '.join(allowed)}.")
 
 
 def answer(request: Request, parts: Parts) -> Any:

@@ -13,12 +13,20 @@ from itertools import product
 from typing import Any
 
 from pipelines.prompt import PARTIAL
-from pipelines.recipe import FieldSpec, Recipe, RecipeError, fields
+from pipelines.recipe import LISTS, FieldSpec, Recipe, RecipeError, fields, influence_fields, part_fields
 
 MOST = 100  # pictures of a grid
 LORA = re.compile(rf"(<lora:[^:<>]+)(?::[^<>]*?)??(:{PARTIAL})?(>)")
 _NUMBER = r"(-?\d+(?:\.\d+)?)"
 _RANGE = re.compile(rf"{_NUMBER}\s*-\s*{_NUMBER}\s*(?:\(\s*\+?{_NUMBER}\s*\)|\[\s*(\d+)\s*\])?")
+INSIDE = {  # a part of the recipe, or a list of it (all of which are changed) -> its fields that are axes
+    "edit": ("strength", "content", "area", "padding", "feather", "grow"),
+    "hires": ("scale", "strength", "steps", "upscaler"),
+    "variation": ("strength", "seed"),
+    "controls": ("weight", "start", "end"),
+    "references": ("weight", "start", "end"),
+    "regions": ("weight",),
+}
 _ALL = "count", "prompt", "negative"  # fields that are no axis: the texts are searched instead
 
 
@@ -45,7 +53,30 @@ class Cell:
 def axes() -> dict[str, str]:
     """What an axis may be: name -> label."""
     own = {spec.name: spec.label for spec in fields() if spec.name not in _ALL}
-    return {**own, "replace": "Search and replace", "lora": "LoRA weight"}
+    nested = {
+        f"{part}.{name}": _named(part, _spec(f"{part}.{name}")) for part in INSIDE for name in INSIDE[part]
+    }
+    return {**own, "replace": "Search and replace", "lora": "LoRA weight", **nested}
+
+
+def _noun(part: str) -> str:
+    return LISTS[part][0] if part in LISTS else str(Recipe.model_fields[part].title)
+
+
+def _named(part: str, spec: FieldSpec | None) -> str:
+    """A label of the part that says which part it is."""
+    assert spec is not None
+    noun = _noun(part)
+    if spec.label.startswith(noun.split()[0]):
+        return spec.label
+    return f"{noun} {spec.label[0].lower()}{spec.label[1:]}"
+
+
+def _spec(name: str) -> FieldSpec | None:
+    """The declaration of what the axis ``name`` changes; None where that is the prompt."""
+    part, dot, field = name.partition(".")
+    within = fields() if not dot else influence_fields(part) if part in LISTS else part_fields(part)
+    return next((spec for spec in within if spec.name == (field or name)), None)
 
 
 def axis(name: str, text: str) -> Axis:
@@ -58,11 +89,13 @@ def axis(name: str, text: str) -> Axis:
         raise RecipeError(f"{label}: got no values; allowed: some, separated by commas.")
     if name == "replace":
         return Axis(label, values, partial(_replaced, values))
-    spec = next((spec for spec in fields() if spec.name == name), None)
+    spec = _spec(name)
     typed = _typed(label, values, spec)
     labels = tuple(_told(value, spec) for value in typed)
     if spec is None:
         return Axis(label, labels, lambda recipe, k: _weighed(recipe, float(typed[k])))
+    if "." in name:
+        return Axis(label, labels, lambda recipe, k: _changed_inside(recipe, name, label, typed[k]))
     return Axis(label, labels, lambda recipe, k: _changed(recipe, name, typed[k]))
 
 
@@ -143,6 +176,16 @@ def _told(value: Any, spec: FieldSpec | None) -> str:
 
 def _changed(recipe: Recipe, name: str, value: Any) -> Recipe:
     return recipe.model_copy(update={name: value})
+
+
+def _changed_inside(recipe: Recipe, name: str, label: str, value: Any) -> Recipe:
+    part, _, field = name.partition(".")
+    given = getattr(recipe, part)
+    if not given:
+        raise RecipeError(f"{label}: got settings without {_noun(part)}; allowed: some with it.")
+    if isinstance(given, tuple):
+        return _changed(recipe, part, tuple(one.model_copy(update={field: value}) for one in given))
+    return _changed(recipe, part, given.model_copy(update={field: value}))
 
 
 def _replaced(values: Sequence[str], recipe: Recipe, k: int) -> Recipe:

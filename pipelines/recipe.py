@@ -83,6 +83,7 @@ NESTED: dict[str, type[BaseModel]] = {
     "tiles": Tiles,
     "upscale": Upscale,
 }
+PICTURES = ("picture", "mask", "sketch")  # fields of a part or of one of a list that name a picture
 MAX_PIXELS = 1 << 24  # width * height * count of one recipe
 
 
@@ -409,6 +410,29 @@ class Recipe(BaseModel):
 
     def to_json(self) -> str:
         return self.model_dump_json()
+
+    @property
+    def known(self) -> bool:
+        """Whether its settings are those that the picture was drawn with: an upscale may not know them."""
+        return self.upscale is None or self.upscale.known
+
+    @property
+    def loads(self) -> str:
+        """The model that has to be loaded: an upscale asks none, so the bundled one will do."""
+        return self.model if self.upscale is None else str(type(self).model_fields["model"].default)
+
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """(what it is called, its SHA-256) of every picture that it is made with."""
+        parts = [(str(type(self).model_fields[name].title), getattr(self, name)) for name in NESTED]
+        for name, (noun, _) in LISTS.items():
+            parts += [(f"{noun} {k}", one) for k, one in enumerate(getattr(self, name), 1)]
+        return tuple(
+            (f"{title}, {type(part).model_fields[field].title}", named)
+            for title, part in parts
+            if part is not None
+            for field in PICTURES
+            if (named := getattr(part, field, None)) is not None
+        )
 
     def passes(self) -> tuple[int, ...]:
         """The steps that are run for one picture, of each time that one is drawn."""

@@ -51,8 +51,10 @@ def worded(recipe: Recipe, wildcards: Wildcards | None = None) -> Recipe:
     """A recipe of one picture with the choices of its seed made, and lines of ``wildcards`` filled in.
 
     The choices stand in ``words``, its own and those of its regions; where there is nothing to choose, or
-    they were made before, it is the recipe itself. Raises ``RecipeError``.
+    they were made before, it is the recipe itself, as it is of an upscale. Raises ``RecipeError``.
     """
+    if recipe.upscale is not None:
+        return recipe
     regions = tuple(_region_worded(recipe, number, wildcards) for number in range(1, len(recipe.regions) + 1))
     if regions != recipe.regions:
         recipe = recipe.model_copy(update={"regions": regions})

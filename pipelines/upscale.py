@@ -8,7 +8,7 @@ PLAIN = "lanczos"
 
 
 class Upscale(BaseModel):
-    """A picture made larger, without being drawn anew."""
+    """A picture made larger, without being drawn anew. The recipe beside it may say what drew it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -25,4 +25,10 @@ class Upscale(BaseModel):
         title="Scale",
         description="How much wider and higher; what an upscaler makes otherwise is resampled.",
         json_schema_extra={"step": 0.5},
+    )
+    known: bool = Field(
+        False,
+        title="Settings known",
+        description="Whether the other settings are those that its picture was drawn with; "
+        "else they say nothing of it.",
     )

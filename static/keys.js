@@ -77,10 +77,10 @@
   document.addEventListener("drop", (event) => tooLarge(event, event.dataTransfer?.files), true);
 
   // A picture dropped anywhere on Create goes where one dropped on the restore box goes, which sees to its own;
-  // one dropped on Edit is opened there.
+  // one dropped on Edit is opened there, and one on the Gallery, or a bundle, is taken in.
   // A file dropped elsewhere does nothing: the browser would leave the page to show it.
   const carriesFile = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files");
-  const takers = { "#create": "#restore", "#edit": "#edit-file" };
+  const takers = { "#create": "#restore", "#edit": "#edit-file", "#browse": "#import" };
   const over = (event, place) => event.target instanceof Element && event.target.closest(place);
   document.addEventListener("dragover", (event) => {
     if (!carriesFile(event)) return;

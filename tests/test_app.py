@@ -19,7 +19,7 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 import app
-from gallery import Gallery, read_recipe, sha256_of
+from gallery import Gallery, read_recipe, save_picture, sha256_of
 from pipelines import to_images
 from pipelines.recipe import Control, Recipe, fields, part_fields
 from tests.gallery.sampled import write
@@ -32,6 +32,13 @@ def run(*words: str) -> tuple[int, str]:
     """(exit code, everything printed, without the boxes that Typer draws around it)."""
     result = CliRunner().invoke(app.app, list(words), env={"COLUMNS": "300", "NO_COLOR": "1", "TERM": "dumb"})
     return result.exit_code, re.sub(r"[│╭╰─╮╯\s]+", " ", result.output)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the studio keeps the pictures that a drawing is made with."""
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
 
 
 def test_every_setting_of_the_recipe_is_an_option_with_its_help() -> None:
@@ -178,6 +185,11 @@ def test_upscale_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> Non
     assert code == 1 and "Upscaler: got the upscaler 'gone'" in said
     code, said = run("draw", "", "--upscale-scale", "2", "--out", str(tmp_path / "x.png"))
     assert code == 2 and "got it without --upscale" in said
+    save_picture(Image.new("RGB", (64, 64)), Recipe(prompt="a cat", seed=7, steps=9), tmp_path / "cat.png")
+    code, said = run("draw", "--upscale", str(tmp_path / "cat.png"), "--out", str(out), "--overwrite")
+    assert code == 0 and said.strip().endswith("larger.png"), said
+    recipe = read_recipe(out)
+    assert recipe.known and (recipe.prompt, recipe.seed, recipe.steps) == ("a cat", 7, 9)
 
 
 def test_draw_does_not_replace_a_file_unasked(tiny_folder: Path, tmp_path: Path) -> None:
@@ -416,3 +428,64 @@ def test_what_cannot_be_bundled_or_imported_says_why(tmp_path: Path) -> None:
         code, told = run(*words)
         assert code != 0 and said in told, told
     assert out.read_text() == "kept" and not (tmp_path / "a.zip").exists() and not (tmp_path / "no").exists()
+
+
+def made_files(tmp_path: Path) -> tuple[str, ...]:
+    """Options that draw over a picture inside a mask."""
+    Image.effect_noise((70, 50), 90).convert("RGB").save(tmp_path / "photo.jpg", quality=95)
+    mask = Image.new("L", (70, 50))
+    mask.paste(255, (30, 20, 50, 40))
+    mask.save(tmp_path / "mask.png")
+    return "--init", str(tmp_path / "photo.jpg"), "--mask", str(tmp_path / "mask.png"), "--strength", "0.5"
+
+
+def test_an_edit_is_run_again_here_and_elsewhere_byte_by_byte(
+    tiny_folder: Path, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the picture and from its JSON beside what was kept, and in another studio from a bundle."""
+    out, bundle = tmp_path / "a.png", tmp_path / "a.zip"
+    code, said = run("draw", "a {cat|dog}", "--model", str(tiny_folder), *SMALL, *made_files(tmp_path),
+                     "--out", str(out))  # fmt: skip
+    assert code == 0, said
+    assert run("import", str(out), "--home", str(home))[0] == 0
+    gallery = Gallery(home / "gallery")
+    [entry] = gallery.find()
+    gallery.close()
+    assert entry.recipe == read_recipe(out) and entry.recipe.words and entry.recipe.levels
+    assert run("bundle", entry.id, "--out", str(bundle), "--home", str(home))[0] == 0
+    (tmp_path / "a.json").write_text(entry.recipe.to_json())
+    for file in ("photo.jpg", "mask.png"):
+        (tmp_path / file).unlink()
+    for name in ("a.png", "a.json"):
+        code, said = run(
+            "draw", "--recipe", str(tmp_path / name), "--out", str(tmp_path / "b.png"), "--overwrite"
+        )
+        assert code == 0 and (tmp_path / "b.png").read_bytes() == out.read_bytes(), said
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "elsewhere"))
+    code, said = run("draw", "--recipe", str(out), "--out", str(tmp_path / "c.png"))
+    assert code == 2 and "Edit, Init picture: got" in said and "Edit, Mask: got" in said, said
+    code, said = run("draw", "--recipe", str(bundle), "--out", str(tmp_path / "c.png"))
+    assert code == 0 and (tmp_path / "c.png").read_bytes() == out.read_bytes(), said
+
+
+def test_an_option_takes_the_place_of_what_the_recipe_says(tiny_folder: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "a.png", tmp_path / "b.png"
+    files = made_files(tmp_path)
+    asked = ("a {cat|dog}", "--model", str(tiny_folder), *SMALL, "--negative", "fog")
+    assert run("draw", *asked, *files, "--out", str(out))[0] == 0
+    before = read_recipe(out)
+    code, said = run("draw", "--recipe", str(out), "--steps", "3", "--strength", "0.75", "--out", str(again))
+    assert code == 0, said
+    after = read_recipe(again)
+    assert after.edit == before.edit.model_copy(update={"strength": 0.75}) and after.steps == 3  # pyright: ignore[reportOptionalMemberAccess]
+    assert after.levels and len(after.levels) == 4
+    assert (after.seed, after.negative, after.words) == (before.seed, "fog", before.words)
+    code, said = run("draw", "an owl", "--recipe", str(out), "--feather", "300", "--out", str(again))
+    assert code == 2 and "Edit, Feather: got 300; allowed" in said
+    code, said = run("draw", "an owl", "--recipe", str(out), "--out", str(again), "--overwrite")
+    assert code == 0 and read_recipe(again).prompt == "an owl" and read_recipe(again).words is None, said
+
+
+def test_without_a_recipe_the_prompt_is_asked_for(tmp_path: Path) -> None:
+    code, said = run("draw", "--out", str(tmp_path / "never.png"))
+    assert code == 2 and "PROMPT: got none; allowed: a text, which may be empty" in said

@@ -44,6 +44,7 @@ COSTLY = (  # they decide how often the model is asked, and how often is enough
 )  # fmt: skip
 
 NO_PLACE = ("regions", "upscale")  # parts of a recipe
+UNKNOWN = "Not restored: the settings. It was enlarged from a picture of which they are not known."
 
 Updates = dict[Block, Any]
 
@@ -283,6 +284,8 @@ class Create:
             if getattr(recipe, part):
                 title = Recipe.model_fields[part].title
                 notes = (*notes, f"Not restored: {title}, which Create has no place for.")
+        if not recipe.known:
+            return {self.watch.notice: show.restored((*notes, UNKNOWN), studio)}
         updates = {**self.form.updates(self.form.filled(recipe)), **self._switched.of(recipe)}
         for panel in self._influences:
             updates |= panel.of(recipe)

@@ -80,7 +80,7 @@ class Edit:
 
     def _settings(self) -> None:
         self.settings.place()
-        self._upscale = Upscale(self._engine, self._easel, self.watch)
+        self._upscale = Upscale(self._engine, self._gallery, self._easel, self.watch)
 
     # The wiring
 
@@ -124,9 +124,14 @@ class Edit:
         self.settings.keep_after(change)
 
     @property
+    def asked(self) -> list[Component]:
+        """What ``recipe`` reads; the last four are the canvas's, who gives them to no listener by itself."""
+        return [*self.settings.asked, *self._easel.given]
+
+    @property
     def taken(self) -> list[Component | BlockContext]:
         """What taking a picture changes."""
-        return [self._tabs, *self._told, self._upscale.panel, *self.settings.outputs]
+        return [self._tabs, *self._told, *self._upscale.outputs, *self.settings.outputs]
 
     @property
     def _told(self) -> list[Component]:
@@ -196,7 +201,7 @@ class Edit:
         return {
             self._tabs: gr.Tabs(selected="edit"),
             **self._opened(lambda: self._easel.entry(entry)),
-            **(self.settings.taken(entry.recipe) if entry.recipe is not None else {}),
+            **(self.settings.taken(entry.recipe) if entry.recipe is not None and entry.recipe.known else {}),
         }
 
     def to_upscale(self, entry_id: str) -> Updates:
@@ -216,14 +221,17 @@ class Edit:
         return {**self._again(entry_id), self._upscale.panel: gr.update(open=True)}
 
     def rerun(self, entry_id: str) -> Updates:
-        """All that made an edited picture: its picture, its mask and every setting."""
+        """All that made an edited picture: its picture, its mask and every setting; or an enlarged one."""
         entry = self._there(entry_id)
-        if entry is None or entry.recipe is None or entry.recipe.edit is None:
+        recipe = entry.recipe if entry is not None else None
+        if recipe is None or (recipe.edit is None and recipe.upscale is None):
             return self._lost()
-        return self.restore(entry.recipe)
+        return self.restore(recipe)
 
     def restore(self, recipe: Recipe) -> Updates:
-        """The same, of a recipe with an edit."""
+        """The same, of a recipe with an edit or an upscale."""
+        if recipe.upscale is not None:
+            return {self._tabs: gr.Tabs(selected="edit"), **self._upscale.again(recipe.upscale)}
         assert (edit := recipe.edit) is not None
         if gone := missing(recipe, self._gallery.inputs):
             updates = {self._easel.told: "", self.watch.notice: show.notice(*gone), **self._rerun.offered()}

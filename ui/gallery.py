@@ -9,6 +9,7 @@ from gradio.blocks import Block
 from gallery import Entry, Gallery, PictureError
 from pipelines.recipe import Recipe
 from ui import show
+from ui.bundles import Bundles
 from ui.create import Create
 from ui.edit import Edit
 from ui.history import PICK, History, clicked
@@ -30,6 +31,7 @@ class Browse:
         self._edit = edit
         self._tabs = tabs
         self._history = History(gallery, "Click one to open it.")
+        self.bundles = Bundles(gallery)
         with gr.Row(elem_id="browse"):
             with gr.Column(elem_id="wall"):
                 self._search = gr.Textbox(
@@ -41,6 +43,8 @@ class Browse:
                     object_fit="cover", height="auto", interactive=False, buttons=[],
                 )  # fmt: skip
                 self._more = gr.Button("Show more", elem_id="more", visible=False)
+                self.bundles.box()
+                self._imported = gr.HTML(elem_id="imported")
             with gr.Column(elem_id="details", visible=False) as self._panel:
                 self._details()
         self._ids = gr.State([])
@@ -58,7 +62,9 @@ class Browse:
             self._to_edit = gr.Button("Send to Edit", elem_id="send-to-edit")
             self._to_upscale = gr.Button("Send to Upscale", elem_id="send-to-upscale")
             self._rerun = gr.Button("Re-run this edit", elem_id="rerun", visible=False)
+            self.bundles.button()
             self._delete = gr.Button("Delete", elem_id="delete")
+        self._notice = gr.HTML(elem_id="picture-notice")
         with gr.Column(visible=False, elem_id="confirm") as self._confirm:
             gr.HTML('<p role="alert">Delete this picture for good?</p>')
             with gr.Row():
@@ -73,7 +79,7 @@ class Browse:
         panel = [
             self._panel, self._picture, self._recipe, self._reuse, self._to_edit,
             self._to_upscale, self._rerun, self._confirm, self._picked, self._tree, self._other,
-            self._compare,
+            self._compare, self._notice,
         ]  # fmt: skip
         # One listener, so that answers come in the order of asking: two would race, and an answer to older
         # words (opening the tab shows everything) could take the place of a newer one.
@@ -90,6 +96,9 @@ class Browse:
             self._use_again, [self._picked], [self._tabs, *self._create.reuse_outputs], **QUIET
         )
         self._create.keep_after(reused)
+        self.bundles.listen(self._picked, self._notice)
+        file = self.bundles.file
+        file.upload(self._import, [file, self._search], [file, self._imported, *wall], **QUIET)
         self._edit.receive(self._to_edit.click, self._picked, self._edit.take)
         self._edit.receive(self._to_upscale.click, self._picked, self._edit.to_upscale)
         self._edit.receive(self._rerun.click, self._picked, self._edit.rerun)
@@ -115,6 +124,13 @@ class Browse:
             self._ids: [entry.id for entry in shown],
         }
 
+    def _import(self, file: str | None, words: str) -> Updates:
+        """Files were dropped: a bundle, or a picture with its settings."""
+        if file is None:
+            return {self.bundles.file: None}
+        said = self.bundles.taken_in(file)
+        return {self.bundles.file: None, self._imported: said, **self._show(words)}
+
     def _tile(self, entry: Entry) -> Path:
         """One unreadable file is one broken tile."""
         try:
@@ -135,21 +151,24 @@ class Browse:
             return self._closed()
         others = self._history.names(entry.id)
         readable = self._tile(entry) != BROKEN
+        recipe = entry.recipe
+        again = next((part for part in ("edit", "upscale") if recipe and getattr(recipe, part)), None)
         return {
             self._panel: gr.update(visible=True),
             self._picture: gr.update(
                 value=str(entry.path) if readable else None, visible=readable, alt_text=_alt(entry.recipe)
             ),
             self._recipe: show.details(entry),
-            self._reuse: gr.update(visible=entry.recipe is not None),
+            self._reuse: gr.update(visible=recipe is not None and recipe.known),
             self._to_edit: gr.update(visible=readable),
             self._to_upscale: gr.update(visible=readable),
-            self._rerun: gr.update(visible=entry.recipe is not None and entry.recipe.edit is not None),
+            self._rerun: gr.update(visible=again is not None, value=f"Re-run this {again}"),
             self._confirm: gr.update(visible=False),
             self._picked: entry.id,
             self._tree: self._history.tree(entry.id),
             self._other: gr.update(choices=others, value=None, visible=bool(others)),
             self._compare: "",
+            self._notice: "",
         }
 
     def _closed(self) -> Updates:

@@ -10,6 +10,7 @@ from html import escape
 import gradio as gr
 
 from gallery import Entry, Family, Gallery, PictureError
+from pipelines.recipe import Edit
 from ui import show
 from ui.easel import address
 from ui.watch import Updates
@@ -78,14 +79,15 @@ class History:
         return show.compare(address(before.path), address(after.path), margins, size)
 
     def before(self, entry_id: str) -> str:
-        """An edited picture and what it was drawn over, under one slider; nothing where it is no edit."""
+        """A picture and what it was drawn over or enlarged from, under one slider; nothing of others."""
         entry = self._gallery.get(entry_id) if entry_id else None
-        edit = entry.recipe.edit if entry is not None and entry.recipe is not None else None
-        if entry is None or edit is None or entry.damaged:
+        recipe = entry.recipe if entry is not None else None
+        made = (recipe.edit or recipe.upscale) if recipe is not None else None
+        if entry is None or made is None or entry.damaged:
             return show.NOTHING
-        if (file := self._gallery.inputs.file(edit.picture)) is None:
+        if (file := self._gallery.inputs.file(made.picture)) is None:
             return show.NOTHING
-        margins = edit.margins if edit.resize == "keep" else (0, 0, 0, 0)
+        margins = made.margins if isinstance(made, Edit) and made.resize == "keep" else (0, 0, 0, 0)
         return show.compare(address(file), address(entry.path), margins, (entry.width, entry.height))
 
     def _branch(

@@ -50,6 +50,7 @@ def build(
         gr.HTML(HEADER)
         kept = gr.BrowserState({}, storage_key=STORAGE_KEY, secret=secret)
         edited = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-edit", secret=secret)
+        plotted = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-grid", secret=secret)
         learnt = gr.BrowserState({}, storage_key=f"{STORAGE_KEY}-lab", secret=secret)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Create", id="create"):
@@ -57,10 +58,10 @@ def build(
             with gr.Tab("Edit", id="edit", render_children=True) as tab:
                 edit = Edit(engine, gallery, catalogue, create, edited, tabs)
                 edit.watch.tell_again(tab)
-            with gr.Tab("Grid", id="grid"):
-                Grid(engine, gallery, create, tabs)
+            with gr.Tab("Grid", id="grid") as tab:
+                Grid(engine, gallery, create, edit, plotted, tabs, tab)
             with gr.Tab("Gallery", id="gallery") as tab:
-                Browse(gallery, create, edit, tabs, tab)
+                browse = Browse(gallery, create, edit, tabs, tab)
             with gr.Tab("Lab", id="lab", render_children=True) as tab:
                 trained = Lab(engine, lab, learnt, tab, create, tabs, catalogue if downloads else None)
             with gr.Tab("Models", id="models") as tab:
@@ -75,7 +76,7 @@ def build(
         page.load(
             trained.open, [learnt], trained.remembered, show_progress="hidden", api_visibility="private"
         )
-        gr.set_static_paths([trained.exports])
+        gr.set_static_paths([trained.exports, browse.bundles.folder])
         models.watch(page)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=8)
     return page

@@ -146,7 +146,7 @@ def details(entry: Entry) -> str:
     rows = [
         (spec.label, label(spec.name, values[spec.name]))
         for spec in fields()
-        if spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
+        if recipe.known and spec.name not in ("prompt", "count") and values[spec.name] not in (None, "")
     ]
     for name, levels in (("Sigmas", recipe.levels), ("Sigmas of hires fix", recipe.hires_levels)):
         if levels is not None:

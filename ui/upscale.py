@@ -3,10 +3,14 @@
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block, BlockContext
+from gradio.components import Component
 
 from engine import Engine, QueueFull
-from gallery import PictureError
+from gallery import Gallery, PictureError
+from gallery.enlarged import enlarged
 from pipelines.recipe import Recipe, RecipeError, part_fields
+from pipelines.recipe import Upscale as Asked
 from ui import show
 from ui.easel import Easel, Given
 from ui.watch import QUIET, Updates, Watch
@@ -18,10 +22,10 @@ SAID = (
 
 
 class Upscale:
-    """Made where it is to stand. ``watch`` shows the job."""
+    """Made where it is to stand. ``watch`` shows the job; ``gallery`` knows what drew a picture."""
 
-    def __init__(self, engine: Engine, easel: Easel, watch: Watch) -> None:
-        self._engine, self._easel, self._watch = engine, easel, watch
+    def __init__(self, engine: Engine, gallery: Gallery, easel: Easel, watch: Watch) -> None:
+        self._engine, self._gallery, self._easel, self._watch = engine, gallery, easel, watch
         specs = {spec.name: spec for spec in part_fields("upscale")}
         scale = specs["scale"]
         with gr.Accordion("Upscale", open=False, elem_id="edit-upscale") as self.panel:
@@ -45,6 +49,34 @@ class Upscale:
             preprocess=False, js="(...all) => [...all.slice(0, -4), ...AtelierEdit.given()]", **QUIET,
         )  # fmt: skip
 
+    @property
+    def outputs(self) -> list[Component | BlockContext]:
+        """What ``again`` changes, beside the canvas and the notice."""
+        return [self.panel, self._by, self._scale]
+
+    def again(self, upscale: Asked) -> dict[Block, Any]:
+        """Show all that made an enlarged picture: the one before on the canvas, by what, how much larger."""
+        told, label = "", ""
+        try:
+            told = self._easel.name(upscale.picture)
+        except KeyError:
+            label = f"Picture: got {upscale.picture[:12]}…, which is not here; allowed: one that is."
+        except PictureError as error:
+            label = str(error)
+        choices = self._choices()
+        by = gr.update(choices=choices, value=upscale.upscaler)
+        if upscale.upscaler not in [name for _, name in choices]:
+            by = gr.update(choices=choices)
+            label += f" Not restored: Upscaler {upscale.upscaler!r} is not here; the one chosen stays."
+        said = show.notice(label.strip()) or show.good_news("The upscale was restored.")
+        return {
+            self._easel.told: told,
+            self._watch.notice: said,
+            self.panel: gr.update(open=True),
+            self._by: by,
+            self._scale: gr.update(value=upscale.scale),
+        }
+
     def _choices(self) -> list[tuple[str, str]]:
         return [("Lanczos", "lanczos"), *((name, name) for name in self._engine.upscalers())]
 
@@ -56,7 +88,9 @@ class Upscale:
         try:
             edit, _ = self._easel.read(Given(given[0], "", "", ""))
             factor = float(scale) if isinstance(scale, int | float) else scale
-            recipe = Recipe.read({"upscale": {"picture": edit["picture"], "upscaler": by, "scale": factor}})
+            before = self._gallery.drawn(edit["picture"])
+            asked = {"picture": edit["picture"], "upscaler": by, "scale": factor}
+            recipe = Recipe.read(enlarged(before and before.recipe, asked))
             job = self._engine.submit(recipe, user=str(visitor.get("visitor", "local")))
         except (RecipeError, PictureError, QueueFull) as error:
             return {self._watch.notice: show.notice(str(error))}

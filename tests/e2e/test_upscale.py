@@ -1,5 +1,6 @@
 """A picture is enlarged on the page, and what was made is again; a large picture keeps nobody waiting."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -61,6 +62,9 @@ def test_a_picture_is_enlarged_and_its_result_again(at: Page, own: Studio, tmp_p
     page.click("#upscale-go")
     caption = page.locator("#edit-caption")
     expect(caption).to_contain_text("Upscaled · 48 × 32 → 144 × 96 · Lanczos · 3 times")
+    expect(page.locator("#edit-compare .was")).to_be_visible()  # beside what it was
+    if folder := os.environ.get("ATELIER_SHOTS"):
+        page.screenshot(path=f"{folder}/upscale-{page.evaluate('window.innerWidth')}.png", full_page=True)
     page.locator("#edit-upscale").get_by_role("button", name="Upscale").first.click()
     expect(page.locator("#upscale-go")).to_be_hidden()
     page.click("#edit-to-upscale")
@@ -75,6 +79,15 @@ def test_a_picture_is_enlarged_and_its_result_again(at: Page, own: Studio, tmp_p
     made = [read_recipe(file) for file in sorted((own.home / "gallery" / "pictures").rglob("*.png"))
             if file.stem not in before]  # fmt: skip
     assert {recipe.upscale and recipe.upscale.upscaler for recipe in made} == {"lanczos", "sharp"}
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#grid button.thumbnail-item").nth(1).click()  # the first
+    expect(page.locator("#reuse")).to_be_hidden()  # of a photograph nothing is known
+    if folder:
+        page.screenshot(path=f"{folder}/upscaled-{page.evaluate('window.innerWidth')}.png", full_page=True)
+    page.get_by_role("button", name="Re-run this upscale").click()
+    expect(page.locator("#upscale-scale input")).to_have_value("3")
+    expect(page.locator("#easel .said")).to_contain_text("48 × 32")
+    expect(page.locator("#edit-notice")).to_contain_text("The upscale was restored.")
 
 
 def test_what_cannot_be_enlarged_says_why(own: Studio, browser: Browser, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from engine import Engine, JobCancelled, JobFailed
 from gallery import Gallery, read_recipe, sha256_of
@@ -15,6 +15,8 @@ from pipelines import Recipe, draw
 from pipelines.edit import Edit
 from pipelines.upscale import Upscale
 from tests.engine.conftest import Network
+from tests.gallery.test_inputs import linear_profile
+from tests.pipelines.test_edit import box_mask, noise_picture, untouchable
 
 
 def a_picture(channels: int = 3) -> Image.Image:
@@ -158,4 +160,88 @@ def test_a_picture_that_is_gone_names_its_field(
         pytest.raises((RuntimeError, ValueError), match=f"Init picture: .*{said}"),
     ):
         engine.submit(a_recipe(edit=Edit(picture=name))).result(60)
+    gallery.close()
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_ten_edits_each_of_the_saved_file_leave_no_trace_elsewhere(
+    channels: int, tiny: Parts, tmp_path: Path
+) -> None:
+    """As the page goes on from a result: out of the gallery's PNG, into its inputs, drawn over, saved."""
+    gallery = Gallery(tmp_path)
+    file = tmp_path / "first.png"
+    noise_picture(61, 45, channels).save(file)
+    before = np.asarray(noise_picture(61, 45, channels))
+    touched = np.zeros((45, 61), bool)
+    with Engine(lambda name: tiny, gallery) as engine:
+        for k in range(10):
+            mask = box_mask(61, 45, (4 * k, (7 * k) % 30, 4 * k + 8, (7 * k) % 30 + 8))
+            touched |= ~untouchable(np.asarray(mask), 2)
+            names = {"picture": gallery.inputs.add(file), "mask": gallery.inputs.add(mask)}
+            edit = Edit(**names, feather=2, strength=0.5, area="masked" if k % 2 else "whole")
+            [entry] = engine.submit(Recipe(steps=2, width=64, height=64, seed=k, edit=edit)).result(60)
+            file = entry.path
+    with Image.open(file) as kept:
+        made = np.asarray(kept)
+    assert made.shape == before.shape and np.array_equal(made[~touched], before[~touched])
+    changed = (made != before).any(axis=2)
+    assert changed[touched].mean() > 0.5 and 0.3 < touched.mean() < 0.8
+    assert len(gallery.family(entry.id).members) == 10  # each is the child of the one before
+    gallery.close()
+
+
+def camera(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
+
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+PHOTO = noise_picture(24, 16)
+FILES: dict[str, tuple[str, Image.Image, dict[str, object]]] = {
+    "jpeg": ("JPEG", PHOTO, {"quality": 80}),
+    "grey jpeg": ("JPEG", PHOTO.convert("L"), {}),
+    "lossy webp": ("WEBP", PHOTO, {"quality": 60}),
+    "lossless webp": ("WEBP", noise_picture(24, 16, 4), {"lossless": True, "exact": True}),
+    "palette": ("PNG", PHOTO.quantize(32), {}),
+    "transparent palette": ("PNG", PHOTO.quantize(32), {"transparency": 3}),
+    "turned": ("JPEG", PHOTO, {"exif": camera(6)}),
+    "mirrored": ("PNG", PHOTO, {"exif": camera(5)}),
+    "sRGB": ("JPEG", PHOTO, {"icc_profile": SRGB}),
+    "linear": ("PNG", PHOTO, {"icc_profile": linear_profile()}),
+}
+
+
+def seen(kind: str, decoded: Image.Image) -> Image.Image:
+    """What is to come out, by another way than the gallery's."""
+    match kind:
+        case "turned":
+            return decoded.transpose(Image.Transpose.ROTATE_270)
+        case "mirrored":
+            return decoded.transpose(Image.Transpose.TRANSPOSE)
+        case "lossless webp" | "transparent palette":
+            return decoded.convert("RGBA")
+        case "linear":
+            light = np.asarray(decoded) / 255  # what sRGB's gamma makes of it, IEC 61966-2-1
+            curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+            return Image.fromarray((curve * 255).round().astype(np.uint8))
+        case _:
+            return decoded.convert("RGB")
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_at_strength_0_the_pixels_of_any_file_come_out(kind: str, tiny: Parts, tmp_path: Path) -> None:
+    form, image, options = FILES[kind]
+    file = tmp_path / "photo"
+    image.save(file, form, **options)
+    gallery = Gallery(tmp_path / "gallery")
+    edit = Edit(picture=gallery.inputs.add(file), strength=0.0)
+    recipe = Recipe(steps=2, width=64, height=64, edit=edit)
+    entry = gallery.add(draw(recipe, tiny, pictures=gallery.inputs)[0], recipe)
+    with Image.open(file) as decoded, Image.open(entry.path) as made:
+        wanted = seen(kind, decoded)
+        assert made.mode == wanted.mode and made.size == wanted.size
+        off = np.abs(np.int16(made) - np.int16(wanted)).max()
+    assert off <= (2 if kind == "linear" else 0)  # a profile's tables are rounded
+    assert sha256_of(made) == edit.picture
     gallery.close()

@@ -5,14 +5,18 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from engine import Engine, Series
+from engine import Engine, Series, axis, cells
 from engine.series import AT_ONCE
 from gallery import Gallery
-from models import Parts
-from pipelines import Recipe
+from models import Parts, load
+from pipelines import Recipe, draw
 from tests.engine.conftest import Network
+from tests.tiny import write_tiny
 
 
 @pytest.fixture
@@ -67,3 +71,27 @@ def test_a_closed_engine_ends_it(tiny: Parts, a_recipe: Callable[..., Recipe]) -
         engine.close()
     series = Series(engine, [a_recipe(), a_recipe()], "ann")
     assert series.wait(20) and set(series.faults) == {0, 1}
+
+
+def test_a_grid_over_two_models_draws_each_by_its_own(
+    tiny: Parts, a_recipe: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """The other one answers in another parametrisation; a model is loaded once, whatever the order."""
+    other = {"prediction_type": "epsilon", "rescale_betas_zero_snr": False}
+    second = load(str(write_tiny(tmp_path / "second", **other)), device="cpu", dtype=torch.float32)
+    models, wanted = {"one": tiny, "two": second}, []
+    made = cells(a_recipe(), [axis("seed", "1, 2"), axis("model", "one, two")])
+    gallery = Gallery(tmp_path / "gallery")
+    with Engine(lambda name: wanted.append(name) or models[name], gallery) as engine:
+        series = Series(engine, [cell.recipe for cell in made], "ann")
+        assert series.wait(120) and series.faults == {}
+    assert sorted(wanted) == ["one", "two"]
+    for number, cell in enumerate(made):
+        entry = series.entries[number]
+        assert (entry.recipe.model, entry.recipe.seed) == (("one", "two")[cell.place[1]], cell.place[0] + 1)
+        [alone] = draw(cell.recipe, models[cell.recipe.model])
+        with Image.open(entry.path) as kept:
+            assert np.abs(np.int16(kept) - np.int16(alone)).max() <= 1
+    first, below = (Image.open(series.entries[k].path).tobytes() for k in (0, 2))
+    assert first != below  # of the same seed
+    gallery.close()

@@ -14,8 +14,7 @@ from zipfile import ZipFile, ZipInfo
 import pytest
 from PIL import Image
 
-from gallery import Entry, Gallery, read_recipe, sha256_of
-from gallery import bundle as bundles
+from gallery import Entry, Gallery, read_recipe, sha256_of, unpacked
 from gallery.bundle import BundleError, export, take_in
 from pipelines.recipe import Control, Recipe
 from tests.gallery.sampled import SAMPLES, texts_of
@@ -250,9 +249,22 @@ def test_a_list_of_files_without_end_is_not_read(elsewhere: Gallery, bundle: Pat
 def test_all_together_may_not_be_too_much(
     elsewhere: Gallery, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundles, "MOST_UNPACKED", bundle.stat().st_size - 500)
+    monkeypatch.setattr(unpacked, "MOST_UNPACKED", bundle.stat().st_size - 500)
     with pytest.raises(BundleError, match="at most"):
         take_in(elsewhere, bundle)
+
+
+def test_a_small_zip_may_not_become_a_large_folder(
+    elsewhere: Gallery, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bytes behind a picture's end are no fault of the picture, and pack to nothing."""
+    monkeypatch.setattr(unpacked, "GRANTED", 1000)
+    files = files_of(bundle)
+    name = name_of(files, "pictures/")
+    with pytest.raises(BundleError, match="MB that would be 5; at most 10 times as much is allowed"):
+        take_in(elsewhere, write(bundle, files | {name: files[name] + bytes(5_000_000)}))
+    assert elsewhere.find() == []
+    assert len(take_in(elsewhere, write(bundle, files)).entries) == 2
 
 
 def test_a_damaged_bundle_is_one_sentence_and_soon(elsewhere: Gallery, bundle: Path) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from models import Parts, load
 from models.load import STARTER
 from models.torchvision_guard import guard_torchvision
 from pipelines import Recipe, RecipeError, answer, check, draw, resolved, text_to_image, to_images
+from pipelines.draw import COLOURED, check_pictures
+from pipelines.recipe import Control, Edit, Upscale
 from pipelines.requests import Decode, EncodeText, Request, Step
 from schedulers import SAMPLERS, SCHEDULES, evaluations, first_noise
 from tests.tiny import write_tiny
@@ -206,3 +209,36 @@ def test_typed_sigmas_take_the_place_of_the_schedule(tiny: Parts) -> None:
     [typed] = draw(recipe.model_copy(update={"sigmas": sigmas, "schedule": "karras"}), tiny)
     drawn = draw(recipe, tiny)[0]
     assert np.abs(np.int16(typed) - np.int16(drawn)).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "CMYK", "I;16", "LA", "F", "YCbCr"])
+def test_a_picture_of_a_mode_that_would_be_misread_is_refused(mode: str, tiny: Parts) -> None:
+    """Before anything is drawn; the message names the picture, its mode and those that are allowed."""
+    picture = Image.new(mode, (64, 64))
+    edit = Recipe(edit=Edit(picture="1" * 64, mask="2" * 64), steps=2, **SMALL)
+    good = Image.new("RGB", (64, 64))
+    with pytest.raises(
+        RecipeError, match=f"^Edit, Init picture: got a picture of mode '{mode}'; allowed: .*RGB, RGBA.$"
+    ):
+        draw(edit, tiny, pictures={"1" * 64: picture, "2" * 64: good})
+    with pytest.raises(
+        RecipeError, match=f"^Edit, Mask: got a picture of mode '{mode}'; allowed: .*RGB, RGBA, L.$"
+    ):
+        draw(edit, tiny, pictures={"1" * 64: good, "2" * 64: picture})
+    control = Recipe(controls=(Control(net="x", picture="1" * 64),))
+    with pytest.raises(RecipeError, match="^ControlNet 1, Picture: got a picture of mode"):
+        check_pictures(control, {"1" * 64: picture})
+
+
+def test_what_is_no_picture_is_refused_and_what_is_missing_is_told_by_who_wants_it(tiny: Parts) -> None:
+    upscale = Recipe(upscale=Upscale(picture="1" * 64))
+    with pytest.raises(
+        RecipeError, match="^Upscale, Picture: got a str; allowed: a picture of mode RGB, RGBA."
+    ):
+        draw(upscale, tiny, pictures={"1" * 64: "photo.png"})  # pyright: ignore[reportArgumentType]
+    with pytest.raises(RecipeError, match="^Upscale, Picture: got a picture of mode 'L'"):
+        draw(upscale, tiny, pictures={"1" * 64: Image.new("L", (8, 8))})
+    with pytest.raises(RecipeError, match="^Upscale: got 111111111111…, which is not here"):
+        draw(upscale, tiny)
+    edit = Recipe(edit=Edit(picture="1" * 64))
+    assert {label for recipe in (upscale, edit) for label, _ in recipe.pictures()} == set(COLOURED)

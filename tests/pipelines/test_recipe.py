@@ -11,12 +11,15 @@ from pydantic import ValidationError
 from pipelines.edit import steps_run
 from pipelines.recipe import (
     CHOICES,
+    LISTS,
     MAX_SEED,
     NESTED,
     NOT_CHOSEN,
+    PICTURES,
     Recipe,
     RecipeError,
     fields,
+    influence_fields,
     part_fields,
     random_seed,
 )  # fmt: skip
@@ -287,3 +290,23 @@ def test_variations_keep_the_seed() -> None:
 ])  # fmt: skip
 def test_strength_says_how_many_steps_are_run(strength: float, steps: int, run: int) -> None:
     assert steps_run(strength, steps) == run
+
+
+def test_every_picture_that_a_part_may_name_is_told() -> None:
+    hashes = {
+        (name, spec.name)
+        for specs, names in ((part_fields, NESTED), (influence_fields, LISTS))
+        for name in names
+        for spec in specs(name)
+        if spec.min_length == spec.max_length == 64
+    }
+    assert {field for _, field in hashes} == set(PICTURES) and len(hashes) == 7
+    recipe = Recipe.read({
+        "edit": {"picture": "1" * 64, "sketch": "2" * 64},
+        "controls": [{"net": "x", "picture": "3" * 64}, {"net": "x", "picture": "4" * 64}],
+        "regions": [{"mask": "5" * 64}],
+    })  # fmt: skip
+    assert recipe.pictures() == (
+        ("Edit, Init picture", "1" * 64), ("Edit, Sketch", "2" * 64), ("ControlNet 1, Picture", "3" * 64),
+        ("ControlNet 2, Picture", "4" * 64), ("Region 1, Region mask", "5" * 64),
+    )  # fmt: skip

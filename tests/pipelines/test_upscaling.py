@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from adapters import UpscalerFolder
+from adapters import LoraFolder, UpscalerFolder
 from engine import Engine
 from engine.catalogue import Catalogue
-from gallery import sha256_of
+from gallery import Gallery, sha256_of
+from gallery.enlarged import enlarged as settings_of
 from models import ModelError, Parts
 from models.header import read_header
 from models.kind import describe
@@ -100,6 +101,21 @@ def test_the_engine_upscales_beside_others(tiny: Parts, folder: UpscalerFolder) 
         jobs = [engine.submit(recipe_of(picture)), engine.submit(Recipe(steps=2, width=64, height=64))]
         [made], [other] = (job.result(60) for job in jobs)
     assert made.tobytes() == enlarged(tiny, folder, picture).tobytes() and other.size == (64, 64)
+
+
+def test_what_drew_the_picture_need_not_be_here(tiny: Parts, tmp_path: Path) -> None:
+    """Only what it says comes along: no model, VAE, LoRA or wildcard of its drawing is asked for."""
+    picture = noise_picture(30, 20)
+    drew = Recipe(prompt="__nowhere__ <lora:gone>", model="gone", vae="gone", seed=7)
+    recipe = Recipe.read(settings_of(drew, {"picture": sha256_of(picture), "scale": 2.0}))
+    gallery, wanted = Gallery(tmp_path), []
+    gallery.inputs.add(picture)
+    with Engine(lambda name: wanted.append(name) or tiny, gallery, loras=LoraFolder(tmp_path)) as engine:
+        job = engine.submit(recipe)
+        [entry] = job.result(60)
+        assert engine.notes(job) == ()
+    assert wanted == ["starter"] and entry.recipe == recipe and (entry.width, entry.height) == (60, 40)
+    gallery.close()
 
 
 def test_a_studio_finds_them_in_other_studios_folders(tmp_path: Path) -> None:
