@@ -261,7 +261,7 @@ class Create:
     def draw_with(self, model: str, kept: dict[str, Any], *values: Any) -> Updates:
         """As if ``model`` had been chosen in the form, whose components show ``values``."""
         shown = [model if name == "model" else v for name, v in zip(self.form.names, values, strict=True)]
-        return {self.form["model"]: self.form.menu(model), **self._choose(kept, *shown)}
+        return {**self._choose(kept, *shown), self.form["model"]: self.form.menu(model)}
 
     def _restore(self, file: str | None) -> Updates:
         """Settings from a dropped picture; says what of them was not understood."""

@@ -60,7 +60,7 @@ class LabDraw:
                 elem_id="lab-drawn", label="Drawn", show_label=False, visible=False, interactive=False,
                 buttons=["download", "fullscreen"], format="png",
             )  # fmt: skip
-            self._send = gr.Button("Send to Create", visible=False, elem_id="lab-send")
+            self.sender = gr.Button("Send to Create", visible=False, elem_id="lab-send")
             where = "" if catalogue else " where the host lets this page add models"
             gr.HTML(show.hint(HERE_ONLY.format(title=f"“{WORDS}”", where=where)))
 
@@ -71,7 +71,7 @@ class LabDraw:
 
     def listen(self, session: gr.State) -> None:
         """``session`` holds the id of the one that is shown."""
-        self._model.change(self._choose, [self._model], [self._ways, self._sampler, self._send], **QUIET)
+        self._model.change(self.chosen, [self._model], [self._ways, self._sampler, self.sender], **QUIET)
         self._sampler.change(
             lambda name: gr.update(visible=bool(name)), [self._sampler], [self._steps], **QUIET
         )
@@ -80,8 +80,8 @@ class LabDraw:
             self._draw_some, asked, [self._draw, self._drawn, self._said], concurrency_limit=None, **QUIET
         )
         form = self._create.form
-        sent = self._send.click(
-            self._send_it, [session, self._model, self._create.kept, *form.components],
+        sent = self.sender.click(
+            self.send, [session, self._model, self._create.kept, *form.components],
             [self._tabs, self._said, *form.components], preprocess=False, **QUIET,
         )  # fmt: skip
         self._create.keep_after(sent)
@@ -108,16 +108,16 @@ class LabDraw:
         """Without what another session drew."""
         return {self._drawn: gr.update(visible=False), self._said: ""}
 
-    def _choose(self, family: str | None) -> Updates:
+    def chosen(self, family: str | None) -> Updates:
         can = bool(family) and samples_by(str(family))
         sendable = self._catalogue is not None and bool(family) and FAMILIES[str(family)].checkpoint
         return {
             self._ways: gr.update(visible=can),
             self._sampler: "",
-            self._send: gr.update(visible=sendable),
+            self.sender: gr.update(visible=sendable),
         }
 
-    def _send_it(self, session_id: str, family: str | None, kept: dict[str, Any], *values: Any) -> Updates:
+    def send(self, session_id: str, family: str | None, kept: dict[str, Any], *values: Any) -> Updates:
         session = read(self._folder, session_id)
         if session is None or self._catalogue is None:
             return {self._said: show.notice("Send: got nothing; allowed: a model that is trained.")}
