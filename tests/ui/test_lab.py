@@ -6,7 +6,6 @@ import gradio as gr
 import pytest
 
 from engine import Catalogue, Engine
-from gallery import Gallery
 from models import load
 from training.evaluation.steps import finished
 from training.run import RunConfig, running
