@@ -163,7 +163,8 @@ def test_draw_with_regions_from_the_command_line(tiny_folder: Path, tmp_path: Pa
 
 
 def test_upscale_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> None:
-    Image.effect_noise((30, 20), 90).convert("RGB").save(tmp_path / "photo.png")
+    noise = np.random.default_rng(0).integers(256, size=(20, 30, 1), dtype=np.uint8)
+    Image.fromarray(noise.repeat(3, 2)).save(tmp_path / "photo.png")
     asked = ("draw", "", "--model", str(tiny_folder), "--upscale", str(tmp_path / "photo.png"))
     out = tmp_path / "larger.png"
     code, said = run(*asked, "--upscale-scale", "2.5", "--out", str(out))
@@ -173,7 +174,9 @@ def test_upscale_from_the_command_line(tiny_folder: Path, tmp_path: Path) -> Non
     assert recipe.levels is None  # nothing was drawn
     with Image.open(out) as made, Image.open(tmp_path / "photo.png") as photo:
         plain = photo.resize((75, 50), Image.Resampling.LANCZOS)
-        assert made.size == plain.size and np.abs(np.int16(made) - np.int16(plain)).mean() < 1
+        assert (
+            made.size == plain.size and np.abs(np.int16(made) - np.int16(plain)).mean() < 2
+        )  # of 85 between two such pictures
     for options, told in (
         (("--upscale-scale", "9"), "Upscale, Scale: got 9.0; allowed: a number from 1 to 8"),
         (("--hires-scale", "2"), "Upscale: got one with Hires fix; allowed: one of the two"),
